@@ -77,12 +77,8 @@ async function modelRows(bench: Bench, name: string, model: SimCseModel, real: r
   const { device, ceilings, rounds } = bench;
   bench.say(`${name}: compiling`);
   const works = (await worksOf(bench, model, real)).map((work) => {
-    const packer = new BatchPacker(work.encoder.capacity);
-    const pack = (batch: Batch) =>
-      packer.pack(
-        batch.map((ids) => ({ ids, key: 0 })),
-        { indices: false },
-      );
+    const packer = new BatchPacker(work.encoder.capacity, { indices: false });
+    const pack = (batch: Batch) => packer.pack(batch.map((ids) => ({ ids, key: 0 })));
     return { ...work, program: work.encoder.program, pack };
   });
   bench.say(`${name}: measuring`);

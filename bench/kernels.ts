@@ -121,7 +121,7 @@ async function layerKernels(device: Device, dtype: FloatType): Promise<KernelBen
   const width = widthOf(device);
   const capacity = { sentences: 128, tokens: 4096, longest: 32, vocabulary: 30_522, positions: 512 };
   const sentences = syntheticSentences(capacity.sentences, capacity.longest).map((ids, key) => ({ ids, key }));
-  const forTraining = new BatchPacker(capacity).pack(sentences, { indices: true });
+  const forTraining = new BatchPacker(capacity, { indices: true }).pack(sentences);
   return [
     ...(await bothWays(device, `LayerNorm 4096×${width}, ${dtype}`, (tape) =>
       layerNorm(tape.input("x", float(dtype, 4096, width)), tape.input("w", f32(width)), tape.input("b", f32(width)), 1e-12),
@@ -164,7 +164,7 @@ async function attentionKernels(device: Device, dtype: FloatType): Promise<Subje
     };
     for (const variant of variants) {
       const name = `attention, ${capacity.sentences} sentences × ${longest} tokens, heads: ${heads} of 64, ${dtype}, ${variant}`;
-      const step = new BatchPacker(capacity).pack(sentences, { indices: false });
+      const step = new BatchPacker(capacity, { indices: false }).pack(sentences);
       try {
         benches.push(...(await bothWays(device, name, record, step, variant)));
       } catch (error) {

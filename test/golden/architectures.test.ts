@@ -93,12 +93,7 @@ describe.each(kinds)("%s", async (kind) => {
       for (const [layer, value] of hidden.entries()) outputs[`hidden.${layer}`] = value;
       return outputs;
     });
-    program.run(
-      new BatchPacker(capacity).pack(
-        [...sentences, ...pairs].map((ids, key) => ({ ids, key })),
-        { indices: false },
-      ),
-    );
+    program.run(new BatchPacker(capacity, { indices: false }).pack([...sentences, ...pairs].map((ids, key) => ({ ids, key }))));
     for (const name of Object.keys(program.outputs)) {
       const wanted = await weights.readF32(`golden.${name}`);
       const found = await program.read(name);
@@ -106,7 +101,7 @@ describe.each(kinds)("%s", async (kind) => {
       expect(relativeError(rows, wanted), name).toBeLessThan(tolerance);
     }
     const { ids, mean } = golden.padding_in_a_text;
-    program.run(new BatchPacker(capacity).pack([{ ids, key: 0 }], { indices: false }));
+    program.run(new BatchPacker(capacity, { indices: false }).pack([{ ids, key: 0 }]));
     const last = await program.read(`hidden.${config.num_hidden_layers}`);
     expect(relativeError(meanOfRows(last, ids.length), Float32Array.from(mean)), "padding in a text").toBeLessThan(tolerance);
     program.close();
@@ -142,7 +137,7 @@ describe.each(kinds)("%s", async (kind) => {
       expect(new Set(attended.map(({ lowering }) => lowering.variant))).toEqual(new Set(["blocks of 32"]));
     }
     const examples = sentences.flatMap((ids, i) => [ids, pairs[i]!]).map((ids, key) => ({ ids, key }));
-    const packed = new BatchPacker(capacity).pack(examples, { indices: true });
+    const packed = new BatchPacker(capacity, { indices: true }).pack(examples);
     // Relative to the first, or to a larger one: the loss itself goes to zero.
     const near = (found: number, wanted: readonly number[], step: number, name: string) =>
       expect(Math.abs(found - wanted[step]!) / Math.max(wanted[0]!, wanted[step]!), `${name} ${step}`).toBeLessThan(trainingTolerance);
@@ -182,7 +177,7 @@ describe.each(kinds)("%s", async (kind) => {
             norm: adamWStep(tape, loss, model.store.layout, { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 }),
           };
         });
-        program.run({ ...new BatchPacker(capacity).pack(examples, { indices: true }), scalars: { learningRate: 0 }, seed: 3, step: 5 });
+        program.run({ ...new BatchPacker(capacity, { indices: true }).pack(examples), scalars: { learningRate: 0 }, seed: 3, step: 5 });
         const [embeddings, [norm], gradients] = [await program.read("embeddings"), await program.read("norm"), await readGradients(model)];
         program.close();
         model.close();

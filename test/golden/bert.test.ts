@@ -55,7 +55,7 @@ describe.each(kinds)("%s", async (kind) => {
         for (const [type, value] of pooled) outputs[`pooled.${group}.${type}`] = value;
         return outputs;
       });
-      program.run(new BatchPacker(capacityOf(batch)).pack(batch, { indices: false }));
+      program.run(new BatchPacker(capacityOf(batch), { indices: false }).pack(batch));
       for (const name of Object.keys(program.outputs)) {
         const wanted = await weights.readF32(name);
         expect(relativeError((await program.read(name)).subarray(0, wanted.length), wanted), name).toBeLessThan(tolerance);
@@ -83,7 +83,7 @@ describe.each(kinds)("%s", async (kind) => {
         const hidden = transformer.forward(declareBatch(tape, capacityOf(batch), { indices: false }), { training: false });
         return { logits: maskedHead!.forward(hidden.at(-1)!, transformer.words) };
       });
-      program.run(new BatchPacker(capacityOf(batch)).pack(batch, { indices: false }));
+      program.run(new BatchPacker(capacityOf(batch), { indices: false }).pack(batch));
       const wanted = await weights.readF32("mlm_logits.negatives");
       expect(relativeError((await program.read("logits")).subarray(0, wanted.length), wanted)).toBeLessThan(tolerance);
       program.close();
@@ -109,7 +109,7 @@ describe.each(kinds)("%s", async (kind) => {
       const loss = contrastiveLoss(embeddings, { temperature, examples: tape.extent("examples", batch.length / 2) });
       return { loss, norm: adamWStep(tape, loss, model.store.layout, optimizer) };
     });
-    const packed = new BatchPacker(capacityOf(batch)).pack(batch, { indices: true });
+    const packed = new BatchPacker(capacityOf(batch), { indices: true }).pack(batch);
     for (let step = 0; step < training.steps; step++) {
       program.run({ ...packed, scalars: { learningRate: training.learning_rate } });
       expect(Math.abs((await program.read("loss"))[0]! / training.losses[step]! - 1), `loss ${step}`).toBeLessThan(tolerance);

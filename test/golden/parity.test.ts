@@ -105,7 +105,7 @@ function maskedInputs(
 ): Pick<StepInput, "inputs" | "live"> {
   const capacity = batchCapacity(goldens[kind].config, options);
   const sentences = sentencesOf(examples, 0, options.views!);
-  const plain = options.loss ? new BatchPacker(capacity).pack(sentences, { indices: true }) : null;
+  const plain = options.loss ? new BatchPacker(capacity, { indices: true }).pack(sentences) : null;
   const masked = new MaskedPacker(capacity, { probability: options.mlm!.probability, indices: true }).pack(
     sentences.map((sentence) => ({ ...sentence, masked: maskEvery(sentence.ids, mlm) })),
   );

@@ -26,10 +26,7 @@ const seeds = { seed: 42, step: 7 };
 
 /** Ids repeat, so that gradients of an embedding have rows to add up. */
 const ids = lengths.map((length, i) => Array.from(integers(length, 20, 30 + i)));
-const packed = new BatchPacker(batchCapacity).pack(
-  ids.map((sentence, key) => ({ ids: sentence, key })),
-  { indices: true },
-);
+const packed = new BatchPacker(batchCapacity, { indices: true }).pack(ids.map((sentence, key) => ({ ids: sentence, key })));
 const packedStep = { ...packed, ...seeds };
 const packedKeys = Array.from({ length: rows }, (_, row) => packed.inputs.tokens![row * 4 + 3]!);
 

@@ -51,7 +51,7 @@ export class EncoderProgram {
     /** Whether the tokens of a prompt are left out of pooling. */
     readonly leavesOutPrompt: boolean,
   ) {
-    this.#packer = new BatchPacker(capacity);
+    this.#packer = new BatchPacker(capacity, { indices: false });
   }
 
   /** Throws `CapacityError` when the device is too small. */
@@ -85,10 +85,7 @@ export class EncoderProgram {
 
   /** Submits a batch. Resolves to a function that waits for its vectors, f32 [sentences, dimension]. */
   async submit(batch: readonly TokenizedText[], profiler?: Profiler | null): Promise<() => Promise<Float32Array>> {
-    const packed = this.#packer.pack(
-      batch.map(({ ids }) => ({ ids, key: 0 })),
-      { indices: false },
-    );
+    const packed = this.#packer.pack(batch.map(({ ids }) => ({ ids, key: 0 })));
     const { sentences } = packed.inputs;
     const promptTokens = batch.map((text) => text.promptTokens);
     const pooled = this.leavesOutPrompt ? { "pooled sentences": withoutPrompt(sentences as Uint32Array, promptTokens) } : {};

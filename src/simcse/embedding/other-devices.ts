@@ -30,13 +30,13 @@ export function closeWithModel(encoder: OtherEncoder): void {
 /** Calls with fewer sentences for each device are not worth sharing. */
 const fewestSentences = 16;
 
-/** Encodes sentences into `place`, f32 [sentences, dimension], and returns it. */
-type Encode = (sentences: readonly TokenizedText[], place: Float32Array, onProgress: (done: number) => void) => Promise<Float32Array>;
+/** Encodes a device's part of the sentences: f32 [sentences, dimension]. */
+type EncodePart = (sentences: readonly TokenizedText[], onProgress: (done: number) => void) => Promise<Float32Array>;
 
-/** A call that is shared: its options, and how this device encodes its own part. */
+/** A call that is shared: its options, and how this device encodes sentences into `place`, f32 [sentences, dimension], which it returns. */
 export interface SharedCall {
   readonly options: CallOptions;
-  readonly encode: Encode;
+  encode(sentences: readonly TokenizedText[], place: Float32Array, onProgress: (done: number) => void): Promise<Float32Array>;
 }
 
 export class OtherDevices {
@@ -54,11 +54,11 @@ export class OtherDevices {
     const dimension = place.length / sentences.length;
     const order = longestFirst(sentences);
     const done = Array.from({ length: others.length + 1 }, () => 0);
-    const part = async (rank: number, encodePart: Encode) => {
+    const encodeHere: EncodePart = (some, onProgress) => encode(some, new Float32Array(some.length * dimension), onProgress);
+    const part = async (rank: number, encodePart: EncodePart) => {
       const own = order.filter((_, i) => i % done.length === rank);
       const rows = await encodePart(
         own.map((index) => sentences[index]!),
-        new Float32Array(own.length * dimension),
         (count) => {
           done[rank] = count;
           options.onProgress?.(done.reduce((sum, one) => sum + one, 0));
@@ -68,15 +68,15 @@ export class OtherDevices {
     };
     const { normalize, batchSize, signal } = options;
     await allEnded([
-      part(0, encode),
+      part(0, encodeHere),
       ...others.map((other, i) =>
-        part(i + 1, async (some, own, onProgress) => {
+        part(i + 1, async (some, onProgress) => {
           try {
             return await other.encodePart(some, { normalize, batchSize, signal, onProgress });
           } catch (error) {
             if (!(await other.model.device.isLost())) throw error;
             this.#drop(other);
-            return encode(some, own, onProgress);
+            return encodeHere(some, onProgress);
           }
         }),
       ),

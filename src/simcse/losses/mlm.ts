@@ -9,8 +9,7 @@ import { crossEntropy } from "../../kernels/cross-entropy.ts";
 import { gatherRows } from "../../kernels/gather-rows.ts";
 import { type FloatType, floatOf, u32, type Value } from "../../kernels/language/operation.ts";
 import { mean } from "../../kernels/sum.ts";
-import type { PackedSentence } from "../model/batch.ts";
-import { type BatchCapacity, BatchPacker, declareBatch } from "../model/batch.ts";
+import { type BatchCapacity, BatchPacker, declareBatch, type PackedSentence } from "../model/batch.ts";
 import type { Modules } from "../model/model.ts";
 import type { MaskedSentence } from "./mlm-masking.ts";
 
@@ -64,11 +63,9 @@ export class MaskedPacker {
   readonly #rows: Uint32Array;
   readonly #labels: Uint32Array;
   readonly #places: Uint32Array;
-  readonly #indices: boolean;
 
   constructor(capacity: BatchCapacity, { probability, indices }: Pick<MaskedLossOptions, "probability" | "indices">) {
-    this.#indices = indices;
-    this.#packer = new BatchPacker(capacity, prefix);
+    this.#packer = new BatchPacker(capacity, { indices, prefix });
     const room = maskedCapacity(capacity.tokens, probability);
     this.#rows = new Uint32Array(room);
     this.#labels = new Uint32Array(room);
@@ -90,7 +87,7 @@ export class MaskedPacker {
       start += ids.length;
       return { ids, key };
     });
-    const { inputs, live } = this.#packer.pack(masked, { indices: this.#indices });
+    const { inputs, live } = this.#packer.pack(masked);
     return {
       inputs: {
         ...inputs,

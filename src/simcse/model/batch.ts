@@ -46,15 +46,16 @@ export function withoutPrompt(sentences: Uint32Array, promptTokens: readonly num
   });
 }
 
-/**
- * Declares a batch's inputs: `tokens` and `sentences`, and for the gradients of the embeddings the gather `indices`. A second batch of the
- * same sentences with other tokens has a `prefix` in its names.
- */
-export function declareBatch(
-  tape: Tape,
-  capacity: BatchCapacity,
-  { indices, prefix = "" }: { readonly indices: boolean; readonly prefix?: string },
-): BatchValues {
+/** The inputs that a batch has. */
+export interface BatchInputs {
+  /** The gather indices, for the gradients of the embeddings. */
+  readonly indices: boolean;
+  /** Before the inputs' names, for a second batch of the same sentences with other tokens; nothing if absent. */
+  readonly prefix?: string;
+}
+
+/** Declares a batch's inputs: `tokens` and `sentences`, and the gather indices if wanted. */
+export function declareBatch(tape: Tape, capacity: BatchCapacity, { indices, prefix = "" }: BatchInputs): BatchValues {
   const tokenRows = tape.extent("tokens", capacity.tokens);
   const tokens = tape.input(`${prefix}tokens`, tokenTable(tokenRows));
   const sentences = tape.input(`${prefix}sentences`, sentenceTable(tape.extent("sentences", capacity.sentences)));
@@ -87,27 +88,32 @@ export class BatchPacker {
   readonly #capacity: BatchCapacity;
   readonly #tokens: Uint32Array;
   readonly #sentences: Uint32Array;
-  readonly #word: RunBuilder;
-  readonly #position: RunBuilder;
+  /** For each gather index, its name and the column of its ids; none without indices. */
+  readonly #runs: readonly (readonly [name: string, column: 0 | 1, builder: RunBuilder])[];
+  readonly #prefix: string;
 
-  /** `prefix` is that of `declareBatch`. */
-  constructor(
-    capacity: BatchCapacity,
-    readonly prefix = "",
-  ) {
+  /** For a batch that was declared with the same options. */
+  constructor(capacity: BatchCapacity, { indices, prefix = "" }: BatchInputs) {
     this.#capacity = capacity;
+    this.#prefix = prefix;
     this.#tokens = new Uint32Array(capacity.tokens * 4);
     this.#sentences = new Uint32Array(capacity.sentences * 2);
-    this.#word = new RunBuilder(capacity.tokens, capacity.vocabulary);
-    this.#position = new RunBuilder(capacity.tokens, capacity.positions);
+    const { tokens, vocabulary, positions } = capacity;
+    this.#runs = indices
+      ? [
+          ["word", 0, new RunBuilder(tokens, vocabulary)],
+          ["position", 1, new RunBuilder(tokens, positions)],
+        ]
+      : [];
   }
 
   /**
    * The step input of a batch. The next call reuses its arrays. Throws `CapacityError` when the batch is too large, or a sentence is longer
    * than the model's positions, and `OptionError` for a token that is not in the vocabulary.
    */
-  pack(sentences: readonly PackedSentence[], { indices }: { readonly indices: boolean }): Required<Pick<StepInput, "inputs" | "live">> {
+  pack(sentences: readonly PackedSentence[]): Required<Pick<StepInput, "inputs" | "live">> {
     const capacity = this.#capacity;
+    const prefix = this.#prefix;
     const { firstPosition = 0, longest = capacity.positions - firstPosition, uncounted = null, vocabulary } = capacity;
     const table = this.#tokens;
     let row = 0;
@@ -141,17 +147,15 @@ export class BatchPacker {
       row += length;
     }
     const inputs: Record<string, Uint32Array> = {
-      [`${this.prefix}tokens`]: table.subarray(0, row * 4),
-      [`${this.prefix}sentences`]: this.#sentences.subarray(0, sentences.length * 2),
+      [`${prefix}tokens`]: table.subarray(0, row * 4),
+      [`${prefix}sentences`]: this.#sentences.subarray(0, sentences.length * 2),
     };
     const live: Record<string, number> = { tokens: row, sentences: sentences.length };
-    if (indices) {
-      for (const [name, builder, column] of [["word", this.#word, 0] as const, ["position", this.#position, 1] as const]) {
-        const distinct = builder.build(table, column, row);
-        live[`${this.prefix}distinct ${name}s`] = distinct;
-        inputs[`${this.prefix}${name} order`] = builder.order.subarray(0, row);
-        inputs[`${this.prefix}${name} runs`] = builder.runs.subarray(0, distinct * 4);
-      }
+    for (const [name, column, builder] of this.#runs) {
+      const distinct = builder.build(table, column, row);
+      live[`${prefix}distinct ${name}s`] = distinct;
+      inputs[`${prefix}${name} order`] = builder.order.subarray(0, row);
+      inputs[`${prefix}${name} runs`] = builder.runs.subarray(0, distinct * 4);
     }
     return { inputs, live };
   }

@@ -52,8 +52,8 @@ describe("the positions of a RoBERTa's tokens", () => {
     await folder.write("tokenizer_config.json", json({ pad_token }));
     const config = fitConfig(folder, await loadTokenizer(folder), (await readConfig(folder)).transformer);
     expect(configText(config)).toEqual(configText((await readConfig(folder)).transformer));
-    const packer = new BatchPacker({ sentences: 1, tokens: ids.length, ...tableSizes(config) });
-    const { tokens } = packer.pack([{ ids, key: 0 }], { indices: false }).inputs;
+    const packer = new BatchPacker({ sentences: 1, tokens: ids.length, ...tableSizes(config) }, { indices: false });
+    const { tokens } = packer.pack([{ ids, key: 0 }]).inputs;
     return ids.map((_, at) => Number(tokens![at * 4 + 1]));
   }
 

@@ -4,7 +4,7 @@ import { dropoutKey } from "../../../src/kernels/batch.ts";
 import { BatchPacker } from "../../../src/simcse/model/batch.ts";
 
 const capacity = { sentences: 3, tokens: 2000, vocabulary: 50, positions: 2000, firstPosition: 2, uncounted: 1 };
-const packer = new BatchPacker(capacity);
+const packer = new BatchPacker(capacity, { indices: true });
 
 /** Rows in the order of their ids, and where each id's rows begin and how many they are. */
 function sorted(ids: readonly number[]) {
@@ -17,7 +17,7 @@ function sorted(ids: readonly number[]) {
 // The second batch is smaller: nothing of the first may be left. Keys of a sentence begin anew after 1,024 positions.
 it.each([[[1500, 3, 40]], [[7, 1]]])("has the tokens of sentences of %j, their keys and their rows sorted", (lengths) => {
   const sentences = lengths.map((length, i) => ({ ids: Array.from({ length }, (_, j) => (i + j * 7) % 50), key: i * 100 }));
-  const { inputs, live } = packer.pack(sentences, { indices: true });
+  const { inputs, live } = packer.pack(sentences);
   const rows = sentences.flatMap(({ ids, key }, sentence) =>
     ids.map((id, position) => {
       const counted = ids.slice(0, position).filter((other) => other !== 1).length;
@@ -44,6 +44,6 @@ it.each([[[1500, 3, 40]], [[7, 1]]])("has the tokens of sentences of %j, their k
 
 it("refuses what is no token of the vocabulary", () => {
   for (const id of [50, -1, 1.5, Number.NaN]) {
-    expect(() => packer.pack([{ ids: [3, id], key: 0 }], { indices: false })).toThrow(`Token 1 of a sentence is ${id}`);
+    expect(() => packer.pack([{ ids: [3, id], key: 0 }])).toThrow(`Token 1 of a sentence is ${id}`);
   }
 });

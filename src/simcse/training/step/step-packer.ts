@@ -30,7 +30,7 @@ export function stepPacker(recorded: Recorded, options: TrainingStepOptions, exa
   const views = viewsOf(options);
   const indices = trainsEmbeddings(recorded);
   const { loss, mlm, seed } = options;
-  const plain = loss === null ? null : new BatchPacker(capacity);
+  const plain = loss === null ? null : new BatchPacker(capacity, { indices });
   const masked = mlm && new MaskedPacker(capacity, { probability: mlm.probability, indices });
   const mask = mlm && mlmMasking(seed, { ...mlm, vocabularySize: config.vocab_size });
   return {
@@ -41,7 +41,7 @@ export function stepPacker(recorded: Recorded, options: TrainingStepOptions, exa
     },
     /** The inputs of the sentences' passes, plain and masked. */
     pack(sentences: readonly StepSentence[]): PackedInput {
-      return joined(plain?.pack(sentences, { indices }), masked?.pack(sentences as readonly MaskedInput[]));
+      return joined(plain?.pack(sentences), masked?.pack(sentences as readonly MaskedInput[]));
     },
     /** The inputs of a batch's passes and of its loss. */
     packBatch(examples: readonly TokenizedExample[], first: number, update: number): PackedInput {
