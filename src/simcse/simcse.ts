@@ -23,6 +23,7 @@ import type { EmbeddedChunk, Embeddings } from "./embedding/embeddings.ts";
 import { Encoder } from "./embedding/encoder.ts";
 import type { EncodeOptions } from "./embedding/encoder-options.ts";
 import { embeddingsOf, isEmbeddings } from "./embedding/given-embeddings.ts";
+import { floatEmbeddings } from "./embedding/given-vectors.ts";
 import type { PrecisionArrays } from "./embedding/precision.ts";
 import { withPrompt } from "./embedding/prompts.ts";
 import { checkIterable, describe, isStream } from "./embedding/texts.ts";
@@ -30,11 +31,11 @@ import { encodingDtype } from "./model/encoding-dtype.ts";
 import { modelTensors, SimCseModel } from "./model/model.ts";
 import { type EncodingPooler, parsePooler } from "./model/poolers.ts";
 import { otherDevices } from "./other-devices.ts";
-import { type CommunitiesOptions, type Community, communities } from "./search/communities.ts";
+import { type CommunitiesOptions, type Community, communities, communitiesOptions } from "./search/communities.ts";
 import { cosineMatrix } from "./search/cosine-blocks.ts";
 import { type AddToIndexOptions, type IndexOptions, type IndexSource, ModelIndex } from "./search/model-index.ts";
 import type { SearchOptions, SearchResult, SentenceId, SentenceIndex } from "./search/sentence-index.ts";
-import { type SimilarPair, type SimilarPairsOptions, similarPairs } from "./search/similar-pairs.ts";
+import { type SimilarPair, type SimilarPairsOptions, similarPairs, similarPairsOptions } from "./search/similar-pairs.ts";
 import type { VectorIndexOptions } from "./search/vector-index.ts";
 import { type LoadOptions, loadOptions, type SimilarityOptions, similarityOptions } from "./simcse-options.ts";
 import { isTrainedHead } from "./training/prepare-model.ts";
@@ -237,7 +238,7 @@ export class SimCSE {
         throw new OptionError(`The teacher is ${describe(teacher)}.`, "Give a loaded model, or its vectors { length, dimension, data }.");
       const all = [...texts];
       const { signal } = options;
-      const given = teacher instanceof SimCSE ? await teacher.encode(all, { signal }) : teacher;
+      const given = teacher instanceof SimCSE ? await teacher.encode(all, { signal }) : floatEmbeddings(teacher);
       const vectors = given.dimension > this.dimension ? project(given, await principalComponents(given, this.dimension)) : given;
       const { tokenizer, texts: preparation } = this.encoder;
       return distillationSet(all, vectors, { tokenizer, maxLength: settings.maxLength, preparation });
@@ -380,17 +381,19 @@ export class SimCSE {
    * the GPU. Throws like `similarPairs`.
    */
   async paraphrases(texts: Iterable<string> | Embeddings, options: SimilarPairsOptions = {}): Promise<SimilarPair[]> {
+    checkOptions("paraphrases", options, similarPairsOptions);
     return similarPairs(this.model.device, await this.#toCompare(texts, options), options);
   }
 
   /** Clusters of similar texts, or of their embeddings, the largest first: communities around a central text. Throws like `communities`. */
   async clusters(texts: Iterable<string> | Embeddings, options: CommunitiesOptions = {}): Promise<Community[]> {
+    checkOptions("clusters", options, communitiesOptions);
     return communities(this.model.device, await this.#toCompare(texts, options), options);
   }
 
   #toCompare(texts: Iterable<string> | Embeddings, { signal }: { readonly signal?: AbortSignal | undefined }): Promise<Embeddings> {
     if (!isEmbeddings(texts)) checkIterable("texts", texts);
-    return embeddingsOf(isEmbeddings(texts) ? texts : [...texts], this.encoder, { signal });
+    return embeddingsOf(texts, this.encoder, { signal });
   }
 
   /** The index that `search` uses. Throws `OptionError` if none was built or loaded. */

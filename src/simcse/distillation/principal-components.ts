@@ -5,6 +5,7 @@
  */
 import { ShapeError } from "../../errors.ts";
 import type { Embeddings } from "../embedding/embeddings.ts";
+import { floatEmbeddings } from "../embedding/given-vectors.ts";
 import { checkedUnitLength } from "../embedding/unit-length.ts";
 import { SecondMoments } from "./second-moments.ts";
 
@@ -25,7 +26,8 @@ export interface Projection {
  * The first `to` principal components of vectors, from at most 20,000 of them, evenly spread. Throws `ShapeError` for more dimensions than
  * the vectors have, `DataError` for a number that is not finite.
  */
-export async function principalComponents({ length, dimension: from, data }: Embeddings, to: number): Promise<Projection> {
+export async function principalComponents(vectors: Embeddings, to: number): Promise<Projection> {
+  const { length, dimension: from, data } = floatEmbeddings(vectors);
   if (!(Number.isInteger(to) && to >= 1 && to <= from && length > 0)) {
     throw new ShapeError(
       `${length} vectors of ${from} numbers have no ${to} principal components.`,
@@ -52,9 +54,10 @@ export async function principalComponents({ length, dimension: from, data }: Emb
 
 /** The vectors in the projection's dimensions, f32 [length, to]; their lengths are as they come. Throws `ShapeError` for vectors of another length. */
 export function project(
-  { length, dimension, data }: Embeddings,
+  vectors: Embeddings,
   { matrix, from, to }: Pick<Projection, "from" | "to"> & { readonly matrix: ArrayLike<number> },
 ): Embeddings {
+  const { length, dimension, data } = floatEmbeddings(vectors);
   if (dimension !== from) {
     throw new ShapeError(
       `The vectors have ${dimension} numbers; the projection takes ${from}.`,

@@ -5,6 +5,7 @@
  */
 import { OptionError, ShapeError } from "../../errors.ts";
 import type { Embeddings } from "./embeddings.ts";
+import { floatEmbeddings } from "./given-vectors.ts";
 
 /** The range of each number of a vector. */
 export interface Int8Ranges {
@@ -19,9 +20,10 @@ const [steps, firstByte] = [255, -128];
 
 /**
  * The ranges of the numbers of calibration vectors, f32 [rows, dimension]. They should be some thousand vectors like those to be stored.
- * Throws `OptionError` for fewer than two.
+ * Throws `OptionError` for fewer than two, `ShapeError` for incomplete ones.
  */
-export function int8Ranges({ length, dimension, data }: Embeddings): Int8Ranges {
+export function int8Ranges(vectors: Embeddings): Int8Ranges {
+  const { length, dimension, data } = floatEmbeddings(vectors);
   if (length < 2)
     throw new OptionError(`${length} vectors have no range to calibrate int8 with.`, "Give many vectors like those that are to be stored.");
   const least = data.slice(0, dimension);
@@ -41,8 +43,8 @@ function stepsOf({ least, most }: Int8Ranges): Float32Array {
 
 /** f32 [rows, dimension] as bytes −128 to 127, [rows, dimension]; numbers outside their range get its end. Throws `ShapeError`. */
 export function quantizeInt8(vectors: Embeddings, ranges: Int8Ranges): Int8Array {
-  checkRanges(vectors.dimension, ranges);
-  const { dimension, data } = vectors;
+  const { dimension, data } = floatEmbeddings(vectors);
+  checkRanges(dimension, ranges);
   const step = stepsOf(ranges);
   return Int8Array.from(data, (value, i) => {
     const column = i % dimension;

@@ -6,10 +6,16 @@ import { OptionError } from "../../errors.ts";
 
 const remedy = "Give a text, or texts as an array, another iterable or an async iterable.";
 
+/** The name of an object's class if it is one of the language's own; the same in every realm, as Jest has classes of its own. */
+export function className(value: unknown): string {
+  return Object.prototype.toString.call(value).slice("[object ".length, -1);
+}
+
 /** A short description of a value for messages. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (ArrayBuffer.isView(value)) return `a ${className(value)} of ${value.byteLength} bytes`;
   if (typeof value === "string") return value === "" ? "an empty text" : "a text";
   return typeof value === "object"
     ? `an object with ${Object.keys(value).slice(0, 5).join(", ") || "no fields"}`

@@ -1,7 +1,7 @@
 /** Vectors of unit length on the host. A vector of zeros stays as it is, as in `kernels/normalize.ts`. */
 import { DataError } from "../../errors.ts";
 import { firstNonFinite } from "../../finite.ts";
-import { show } from "../../show.ts";
+import { floatsOf } from "./given-vectors.ts";
 
 /** f32 [rows, dimension]: each row of `data` divided by its Euclidean norm; norms are summed in f64. */
 export function toUnitLength(data: Float32Array, dimension: number): Float32Array {
@@ -16,13 +16,11 @@ export function toUnitLength(data: Float32Array, dimension: number): Float32Arra
 }
 
 /**
- * The same for rows from outside. Throws `DataError` for another array than f32's, and for a number that is not finite; `nameOf` is its
+ * The same for rows from outside, in any form that `floatsOf` takes. Throws `DataError` for a number that is not finite; `nameOf` is its
  * row's name in messages.
  */
-export function checkedUnitLength(data: Float32Array, dimension: number, nameOf: (row: number) => string): Float32Array {
-  if (!(data instanceof Float32Array)) {
-    throw new DataError(`The vectors are no Float32Array: ${show(data)}.`, "Give vectors as `encode` returns them without a `precision`.");
-  }
+export function checkedUnitLength(given: Float32Array, dimension: number, nameOf: (row: number) => string): Float32Array {
+  const data = floatsOf(given);
   const bad = firstNonFinite(data);
   if (bad === -1) return toUnitLength(data, dimension);
   throw new DataError(

@@ -20,7 +20,7 @@ export interface CommunitiesOptions extends Pick<SimilarPairsOptions, "signal" |
 }
 
 /** The names of `CommunitiesOptions`. */
-const communitiesOptions: OptionNames<CommunitiesOptions> = { threshold: true, minSize: true, signal: true, onProgress: true };
+export const communitiesOptions: OptionNames<CommunitiesOptions> = { threshold: true, minSize: true, signal: true, onProgress: true };
 
 /** The defaults of sentence-transformers. */
 export const communitiesDefaults = { threshold: 0.75, minSize: 10 } as const;

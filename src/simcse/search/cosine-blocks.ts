@@ -3,11 +3,11 @@
  * small matrix is computed on the host, because that takes less time than building the kernel.
  */
 import { compile } from "../../autograd/program.ts";
-import { ShapeError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { f32 } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
 import type { Embeddings } from "../embedding/embeddings.ts";
+import { floatEmbeddings } from "../embedding/given-vectors.ts";
 import { checkedUnitLength } from "../embedding/unit-length.ts";
 import { boundedCosine } from "./bounded-cosine.ts";
 
@@ -43,12 +43,8 @@ export interface BlockHooks {
  * Rows of unit length. Throws `ShapeError` for an incomplete row, `DataError` for a number that is not finite, naming its row; the first
  * one is row `firstRow`.
  */
-export function unitRows({ length, dimension, data }: Embeddings, firstRow = 0): Embeddings {
-  if (data.length !== length * dimension)
-    throw new ShapeError(
-      `${data.length} numbers are no ${length} vectors of ${dimension}.`,
-      "Give vectors as `encode` returns them, as f32.",
-    );
+export function unitRows(vectors: Embeddings, firstRow = 0): Embeddings {
+  const { length, dimension, data } = floatEmbeddings(vectors);
   return { length, dimension, data: checkedUnitLength(data, dimension, (row) => `vector ${firstRow + row}`) };
 }
 

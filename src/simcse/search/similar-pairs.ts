@@ -27,7 +27,7 @@ export interface SimilarPairsOptions {
 }
 
 /** The names of `SimilarPairsOptions`. */
-const similarPairsOptions: OptionNames<SimilarPairsOptions> = { threshold: true, maxPairs: true, signal: true, onProgress: true };
+export const similarPairsOptions: OptionNames<SimilarPairsOptions> = { threshold: true, maxPairs: true, signal: true, onProgress: true };
 
 const usualPairs = 500_000;
 

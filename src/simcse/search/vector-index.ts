@@ -120,7 +120,7 @@ export class VectorIndex {
   }
 
   /**
-   * Vectors f32 [rows, dimension] scaled to unit length. Throws `DataError` unless they are finite and f32, `ShapeError` for an incomplete one.
+   * Vectors f32 [rows, dimension] scaled to unit length. Throws `DataError` unless they are finite, `ShapeError` for an incomplete one.
    */
   checked(vectors: Float32Array): Float32Array {
     return this.#unit(vectors, "vector");

@@ -89,8 +89,8 @@ it("refuses what cannot be compared", async () => {
   const bad = { ...vectors, data: goldenVectors.with(20, Number.NaN) };
   await expect(similarPairs(device, bad)).rejects.toThrow("Number 4 of vector 1 is NaN");
   await expect(communities(device, bad)).rejects.toThrow(DataError);
-  const halves = { ...vectors, data: new Uint16Array(vectors.data.length) as never };
-  await expect(similarPairs(device, halves)).rejects.toThrow("The vectors are no Float32Array: Uint16Array");
+  const bits = { ...vectors, data: new Uint8Array(vectors.data.length) as never };
+  await expect(similarPairs(device, bits)).rejects.toThrow("The numbers of vectors are a Uint8Array");
   await expect(similarPairs(device, vectors, { threshold: 2 })).rejects.toThrow(OptionError);
   await expect(similarPairs(device, vectors, { maxPairs: 0 })).rejects.toThrow(OptionError);
   await expect(communities(device, vectors, { minSize: 1.5 })).rejects.toThrow(OptionError);
