@@ -9,6 +9,7 @@ import { reportFailure, throwEnds, watchStandardStreams } from "./cli/failure.ts
 import { layOutHelp } from "./cli/help.ts";
 import { acceptHyphens } from "./cli/hyphens.ts";
 import { endAfterHangUp, outliveTerminal } from "./cli/interrupt.ts";
+import { checkWorkingFolder } from "./cli/working-folder.ts";
 import { clusterCommand } from "./cluster.ts";
 import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
@@ -67,6 +68,7 @@ watchStandardStreams();
 outliveTerminal();
 
 try {
+  checkWorkingFolder();
   await program.parseAsync(await withConfigFile(process.argv));
 } catch (error) {
   // Not the parsed options: the options file itself may be invalid.

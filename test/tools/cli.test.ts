@@ -99,6 +99,9 @@ describe("train, evaluate, encode", () => {
 describe("bad input", () => {
   it("names a misspelt command and option, with the nearest", async () => {
     expectFailure(await simcse(["trian"]), "trian", "Did you mean train?");
+    const gone = join(folder, "gone");
+    const inGone = (command: string) => `mkdir '${gone}' && cd '${gone}' && rmdir '${gone}' && ${command}`;
+    expectFailure(await simcse(["similarity", "a", "b"], { shell: inGone }), "does not exist any more", "Change to another folder");
     expectFailure(await simcse([...trainArguments(join(folder, "x")), "--learning_rat", "1"]), "--learning_rat", "--learning_rate");
     expectFailure(await simcse([...trainArguments(join(folder, "x")), "--learning_rate", "fast"]), "--learning_rate", "fast");
     expectFailure(await simcse([...trainArguments(join(folder, "x")), "--pooler_type", "max"]), "max", "avg_first_last");

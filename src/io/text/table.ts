@@ -270,11 +270,20 @@ function parsed(text: string, place: string): unknown {
   try {
     return parsePythonsJson(withExactIntegers(text));
   } catch (cause) {
+    if (beginsObject.test(text))
+      throw new DataError(
+        `${place}: an object begins that does not end in its line.`,
+        'Give one JSON object a line, or an array of objects; of an object around them, such as {"data": […]}, the array alone.',
+        { cause },
+      );
     throw new DataError(`${place}: not JSON: ${(cause as Error).message}`, "Give one JSON object a line, or an array of objects.", {
       cause,
     });
   }
 }
+
+/** The first line of JSON that is laid out for people: none of its lines is an object. */
+const beginsObject = /^\s*\{\s*$/;
 
 /**
  * A table of JSON values. The first row decides what all rows are: objects whose keys are the columns, lists, or texts. `mayBeAll` says that an

@@ -65,6 +65,17 @@ export function checkMetadata(what: string, value: unknown): asserts value is Me
   if (wrong !== null) throw new OptionError(`${wrong}.`, "Give an object of texts, numbers, booleans, null, arrays and objects of them.");
 }
 
+/** A copy that shares no object with `metadata`: the index's own must not change with the caller's, which many entries may be made from. */
+export function copyOfMetadata(metadata: Metadata): Metadata {
+  return copyOf(metadata) as Metadata;
+}
+
+function copyOf(value: JsonValue): JsonValue {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyOf);
+  return Object.fromEntries(Object.entries(value).map(([field, inner]) => [field, copyOf(inner)]));
+}
+
 function fieldCondition(field: string, wanted: unknown): Condition {
   if (!isJsonObject(wanted)) return anyElement(equals(comparable(wanted, field)));
   const names = Object.keys(wanted);

@@ -8,7 +8,7 @@ import type { Device } from "../../gpu/device.ts";
 import { Turns } from "../../gpu/turns.ts";
 import { checkOptions, type OptionNames } from "../../options.ts";
 import { describe } from "../embedding/texts.ts";
-import { checkMetadata, type Filter, type Metadata, metadataMatcher } from "./metadata.ts";
+import { checkMetadata, copyOfMetadata, type Filter, type Metadata, metadataMatcher } from "./metadata.ts";
 import { checkSearch, VectorIndex, type VectorIndexOptions, type VectorSearchOptions, vectorSearchOptions } from "./vector-index.ts";
 
 /** A sentence's id: the caller's text or whole number, or else a running number. */
@@ -96,14 +96,15 @@ export class SentenceIndex {
     return this.#ids.has(id);
   }
 
-  /** Sentences in the order in which they were added. Throws `OptionError` for an invalid filter. */
+  /** Sentences in the order in which they were added, as copies. Throws `OptionError` for an invalid filter. */
   list(options: ListOptions = {}): IndexedSentence[] {
     checkOptions("list", options, listOptions);
     const { filter, offset = 0, limit = Number.POSITIVE_INFINITY } = options;
     if (!(offset >= 0 && limit >= 0))
       throw new OptionError(`A list from ${offset} of ${limit} entries is not possible.`, "Give numbers of at least 0.");
     const matches = filter === undefined ? () => true : metadataMatcher(filter);
-    return this.#entries.filter(({ metadata }) => matches(metadata)).slice(offset, offset + limit);
+    const matching = this.#entries.filter(({ metadata }) => matches(metadata)).slice(offset, offset + limit);
+    return matching.map(copyOfEntry);
   }
 
   /**
@@ -140,7 +141,7 @@ export class SentenceIndex {
       checkSearchOptions(options);
       const { filter, ...vectorOptions } = options;
       const found = await this.vectors.search(queries, { ...vectorOptions, rows: filter && this.#rowsMatching(filter) });
-      return found.map((rows) => rows.map(({ row, score }) => ({ ...this.#entries[row]!, score })));
+      return found.map((rows) => rows.map(({ row, score }) => ({ ...copyOfEntry(this.#entries[row]!), score })));
     });
   }
 
@@ -229,7 +230,11 @@ export function checkSearchOptions(options: SearchOptions): void {
   if (options.filter !== undefined) metadataMatcher(options.filter);
 }
 
-/** A text, or an object with a text, as an item. Throws `OptionError` for anything else, naming the field and `position`. */
+function copyOfEntry(entry: IndexedSentence): IndexedSentence {
+  return entry.metadata === undefined ? { ...entry } : { ...entry, metadata: copyOfMetadata(entry.metadata) };
+}
+
+/** A text, or an object with a text, as an item of its own, with a copy of the metadata. Throws `OptionError` for anything else, naming the field and `position`. */
 export function indexItem(item: unknown, position: number): SentenceToIndex {
   const name = `sentences[${position}]`;
   const remedy = "Give texts, or objects { sentence, id, metadata }, of which id and metadata may be absent.";
@@ -249,6 +254,7 @@ export function indexItem(item: unknown, position: number): SentenceToIndex {
       `${name}.id is ${describe(id)}.`,
       "Give a text that is not empty, or a whole number; without an id it gets a running number.",
     );
-  if (metadata !== undefined) checkMetadata(`${name}.metadata`, metadata);
-  return { sentence, ...(id !== undefined && { id: id as SentenceId }), ...(metadata !== undefined && { metadata }) };
+  if (metadata === undefined) return { sentence, ...(id !== undefined && { id: id as SentenceId }) };
+  checkMetadata(`${name}.metadata`, metadata);
+  return { sentence, ...(id !== undefined && { id: id as SentenceId }), metadata: copyOfMetadata(metadata) };
 }

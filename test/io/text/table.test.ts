@@ -293,6 +293,13 @@ describe("JSON", () => {
     ["something behind the array", "a.json", '[{"a":"x"}] x', /there is "x" behind it/],
     ["a second array", "a.json", '[{"a":"x"}][{"a":"y"}]', /outside it/],
     ["a number among objects", "a.json", '[{"a":"x"},5]', /row 2: expected an object with texts, found 5/],
+    [
+      "an object over several lines",
+      "a.json",
+      '{\n "version": 1,\n "data": [{"text":"x"}]\n}',
+      /line 1: an object begins that does not end/,
+    ],
+    ["objects over several lines", "a.jsonl", '{\n "text": "x"\n}\n{\n "text": "y"\n}\n', /line 1: an object begins that does not end/],
     ["a table of pandas by columns", "a.json", '{"text":{"0":"x","1":"y"},"n":{"0":1,"1":2}}', /column by column/],
     ["lists by column", "a.json", '{"text":["x","y"],"n":[0,1]}', /column by column/],
     ["rows within a field", "a.json", '{"data":[{"text":"x"}]}', /rows in the field "data"/],

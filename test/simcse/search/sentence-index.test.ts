@@ -248,6 +248,30 @@ describe("metadata", () => {
     expect(model.index.list({ offset: 1, limit: 2 }).map(({ id }) => id)).toEqual([2, 3]);
   });
 
+  it("is the index's own: it changes neither with the object that it was made from nor with a result", async () => {
+    const metadata = { page: 0, tags: ["x"] };
+    await model.buildIndex([]);
+    for (const [page, sentence] of tinySentences.entries()) {
+      metadata.page = page;
+      await model.addToIndex([{ sentence, metadata }]);
+    }
+    metadata.tags.push("later");
+    const pages = () => model.index.list().map((entry) => [entry.metadata!.page, entry.metadata!.tags]);
+    const expected = tinySentences.map((_, page) => [page, ["x"]]);
+    expect(pages()).toEqual(expected);
+    const found = await model.search(tinySentences[0]!, everything);
+    for (const result of [...model.index.list(), ...found] as unknown as { sentence: string; metadata: { page: number } }[]) {
+      result.sentence = "changed";
+      result.metadata.page = 99;
+    }
+    expect(pages()).toEqual(expected);
+    expect(model.index.list().map(({ sentence }) => sentence)).toEqual(tinySentences);
+    expect((await model.search("x", { ...everything, filter: { page: 99 } })).length).toBe(0);
+    const odd = JSON.parse('{"__proto__":{"a":1},"constructor":"c"}');
+    await model.buildIndex([{ sentence: "x", metadata: odd }]);
+    expect(JSON.stringify(model.index.list()[0]!.metadata)).toBe(JSON.stringify(odd));
+  });
+
   it.each<[unknown, string]>([
     ["x", "A filter must be an object"],
     [{ year: { above: 3 } }, 'a condition "above"'],
