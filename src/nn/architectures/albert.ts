@@ -13,7 +13,7 @@ import { bert } from "./bert.ts";
 import { only } from "./config-rules.ts";
 import { type ElectraConfig, electra } from "./electra.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { activated, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { activated, hiddenStates, type LayerOptions, postNorm } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
 import type { Projection } from "./projections.ts";
@@ -91,11 +91,11 @@ class Albert implements Transformer {
   }
 
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
-    const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
-    const dropout = layerDropout({ hidden, attention }, batch, options);
-    const embedded = this.embeddings.forward(batch, options, dropout.hidden);
-    const first = this.encoder.embedding_hidden_mapping_in.forward(embedded);
-    return throughLayers(first, this.#layers, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
+    return hiddenStates(
+      { config: this.#config, embeddings: this.embeddings, projection: this.encoder.embedding_hidden_mapping_in, layers: this.#layers },
+      batch,
+      options,
+    );
   }
 }
 

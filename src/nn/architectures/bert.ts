@@ -11,7 +11,7 @@ import { type ActivationName, activation, activationOf } from "./activations.ts"
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { notNegative, only, probability, size } from "./config-rules.ts";
 import { type EmbeddingSizes, Embeddings, type OnnxEmbeddings, onnxEmbeddings } from "./embeddings.ts";
-import { activated, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { activated, hiddenStates, type LayerOptions, postNorm } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
 import { SelfAttention } from "./self-attention.ts";
@@ -60,7 +60,7 @@ export class Layer {
 }
 
 /** BERT's encoder, which RoBERTa has too (Liu et al. 2019). */
-export class Bert implements Transformer {
+class Bert implements Transformer {
   readonly embeddings: Embeddings;
   readonly encoder: { readonly layer: readonly Layer[] };
   readonly #config: BertConfig;
@@ -81,10 +81,7 @@ export class Bert implements Transformer {
   }
 
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
-    const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
-    const dropout = layerDropout({ hidden, attention }, batch, options);
-    const embedded = this.embeddings.forward(batch, options, dropout.hidden);
-    return throughLayers(embedded, this.encoder.layer, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
+    return hiddenStates({ config: this.#config, embeddings: this.embeddings, layers: this.encoder.layer }, batch, options);
   }
 }
 

@@ -8,7 +8,7 @@ import { type ActivationName, activation, activationOf } from "./activations.ts"
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer, TransformerConfig } from "./architecture.ts";
 import { probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { activated, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { activated, hiddenStates, type LayerOptions, postNorm } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
 import type { Projection } from "./projections.ts";
@@ -73,10 +73,7 @@ class DistilBert implements Transformer {
   }
 
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
-    const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
-    const dropout = layerDropout({ hidden, attention }, batch, options);
-    const embedded = this.embeddings.forward(batch, options, dropout.hidden);
-    return throughLayers(embedded, this.transformer.layer, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
+    return hiddenStates({ config: this.#config, embeddings: this.embeddings, layers: this.transformer.layer }, batch, options);
   }
 }
 

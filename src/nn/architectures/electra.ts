@@ -11,7 +11,7 @@ import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer
 import { type BertConfig, bert, bertLayersToOnnx, Layer } from "./bert.ts";
 import { size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { layerDropout, throughLayers } from "./layers.ts";
+import { hiddenStates } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, onnxLinear } from "./onnx-layers.ts";
 
@@ -41,11 +41,11 @@ class Electra implements Transformer {
   }
 
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
-    const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
-    const dropout = layerDropout({ hidden, attention }, batch, options);
-    const embedded = this.embeddings.forward(batch, options, dropout.hidden);
-    const first = this.embeddings_project?.forward(embedded) ?? embedded;
-    return throughLayers(first, this.encoder.layer, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
+    return hiddenStates(
+      { config: this.#config, embeddings: this.embeddings, projection: this.embeddings_project, layers: this.encoder.layer },
+      batch,
+      options,
+    );
   }
 }
 

@@ -158,7 +158,7 @@ class EuroBert implements Transformer {
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
     const dropout = layerDropout({ hidden: 0, attention: this.#attentionDropout }, batch, options);
     const first = embedding(batch.tokens, { word: this.words }, batch.indices, options.dtype);
-    const states = throughLayers(first, this.layers, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
+    const states = throughLayers(first, this.layers, batch, dropout, options);
     return [...states.slice(0, -1), this.norm.forward(states.at(-1)!)];
   }
 }

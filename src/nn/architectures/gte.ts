@@ -14,7 +14,7 @@ import { type ActivationName, activation, activationOf } from "./activations.ts"
 import type { Architecture, BatchValues, ForwardOptions, MaskedHead, Transformer } from "./architecture.ts";
 import { isNumber, isWhole, notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { type LayerOptions, layerDropout, type PostNormBlock, postNorm, throughLayers } from "./layers.ts";
+import { hiddenStates, type LayerOptions, type PostNormBlock, postNorm } from "./layers.ts";
 import { maskedLogits } from "./masked-logits.ts";
 import { type OnnxBatch, type OnnxPostNorm, onnxLinear, onnxPostNorm } from "./onnx-layers.ts";
 import {
@@ -95,10 +95,7 @@ class Gte implements Transformer {
   }
 
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
-    const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: ofAttention } = this.#config;
-    const dropout = layerDropout({ hidden, attention: ofAttention }, batch, options);
-    const embedded = this.embeddings.forward(batch, options, dropout.hidden);
-    return throughLayers(embedded, this.encoder.layer, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
+    return hiddenStates({ config: this.#config, embeddings: this.embeddings, layers: this.encoder.layer }, batch, options);
   }
 }
 

@@ -5,6 +5,7 @@ import type { LayerNorm } from "../layer-norm.ts";
 import type { Linear } from "../linear.ts";
 import { type ActivationName, activationOf } from "./activations.ts";
 import type { BatchValues, ForwardOptions, ReadRows } from "./architecture.ts";
+import type { Embeddings } from "./embeddings.ts";
 
 /** The dropout in a layer: probabilities from 0 to less than 1. */
 export interface LayerDropout {
@@ -32,20 +33,42 @@ export interface LayerOptions extends LayerDropout {
   readonly rows: ReadRows;
 }
 
+/** A layer: [tokens, hidden_size] from the same, or of its output the rows that are read. */
+interface Layer {
+  forward(x: Value, batch: BatchValues, options: LayerOptions): Value;
+}
+
 /** The embeddings' output `first`, and that of each layer. */
-export function throughLayers<Layer>(
+export function throughLayers(
   first: Value,
   layers: readonly Layer[],
-  forward: (layer: Layer, x: Value, options: LayerOptions) => Value,
+  batch: BatchValues,
   dropout: LayerDropout,
   { recompute = false, rows = "all" }: ForwardOptions,
 ): Value[] {
   const hidden = [first];
   for (const [place, layer] of layers.entries()) {
-    const next = () => forward(layer, hidden.at(-1)!, { ...dropout, rows: place === layers.length - 1 ? rows : "all" });
+    const next = () => layer.forward(hidden.at(-1)!, batch, { ...dropout, rows: place === layers.length - 1 ? rows : "all" });
     hidden.push(recompute ? first.tape.recomputed(next) : next());
   }
   return hidden;
+}
+
+/** The parts of an encoder with BERT's embeddings and fields of dropout. */
+interface BertParts {
+  readonly config: { readonly hidden_dropout_prob: number; readonly attention_probs_dropout_prob: number };
+  readonly embeddings: Embeddings;
+  /** From the width of the embeddings to that of the layers, if they differ. */
+  readonly projection?: Linear | undefined;
+  readonly layers: readonly Layer[];
+}
+
+/** The output of the embeddings, projected if they are, and of each layer. */
+export function hiddenStates({ config, embeddings, projection, layers }: BertParts, batch: BatchValues, options: ForwardOptions): Value[] {
+  const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = config;
+  const dropout = layerDropout({ hidden, attention }, batch, options);
+  const embedded = embeddings.forward(batch, options, dropout.hidden);
+  return throughLayers(projection?.forward(embedded) ?? embedded, layers, batch, dropout, options);
 }
 
 /** What a layer works on after attention: one row for each that is read of its output. */

@@ -142,7 +142,7 @@ class ModernBert implements Transformer {
     const embedded = embedding(batch.tokens, { word: this.words }, batch.indices, options.dtype);
     const after = { dropout: layerDropout({ hidden: embedding_dropout, attention }, batch, options).hidden, tokens: batch.tokens };
     const first = this.embeddings.norm.forward(embedded, after);
-    const states = throughLayers(first, this.layers, (layer, x, own) => layer.forward(x, batch, own), dropout, options);
+    const states = throughLayers(first, this.layers, batch, dropout, options);
     return [...states.slice(0, -1), this.final_norm.forward(states.at(-1)!)];
   }
 }

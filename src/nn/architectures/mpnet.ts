@@ -13,7 +13,7 @@ import { type ActivationName, activation, activationOf } from "./activations.ts"
 import type { Architecture, BatchValues, ForwardOptions, Transformer, TransformerConfig } from "./architecture.ts";
 import { notNegative, only, probability, size } from "./config-rules.ts";
 import { Embeddings, onnxEmbeddings } from "./embeddings.ts";
-import { activated, type LayerOptions, layerDropout, postNorm, throughLayers } from "./layers.ts";
+import { activated, hiddenStates, type LayerOptions, postNorm } from "./layers.ts";
 import { type OnnxBatch, type OnnxPostNorm, onnxAttention, onnxLinear, onnxPlaces, onnxPostNorm } from "./onnx-layers.ts";
 import type { Projection } from "./projections.ts";
 import { robertaHead } from "./roberta.ts";
@@ -97,12 +97,11 @@ class Mpnet implements Transformer {
   }
 
   forward(batch: BatchValues, options: ForwardOptions): Value[] {
-    const { hidden_dropout_prob: hidden, attention_probs_dropout_prob: attention } = this.#config;
-    const dropout = layerDropout({ hidden, attention }, batch, options);
-    const { layer: layers, relative_attention_bias } = this.encoder;
-    const bias = { table: relative_attention_bias.weight, starts: bucketStarts };
-    const embedded = this.embeddings.forward(batch, options, dropout.hidden);
-    return throughLayers(embedded, layers, (layer, x, own) => layer.forward(x, batch, bias, own), dropout, options);
+    const bias = { table: this.encoder.relative_attention_bias.weight, starts: bucketStarts };
+    const layers = this.encoder.layer.map((layer) => ({
+      forward: (x: Value, own: BatchValues, how: LayerOptions) => layer.forward(x, own, bias, how),
+    }));
+    return hiddenStates({ config: this.#config, embeddings: this.embeddings, layers }, batch, options);
   }
 }
 
@@ -145,7 +144,6 @@ function addToOnnx(batch: OnnxBatch, config: MpnetConfig): string[] {
 export const mpnet: Architecture<MpnetConfig> = {
   className: "MPNetModel",
   encoder: "mpnet",
-  hasPooler: true,
   fields: {
     defaults: {
       hidden_act: "gelu",
