@@ -8,7 +8,7 @@ import { Tape } from "../src/autograd/tape.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { cast } from "../src/kernels/cast.ts";
 import { type FloatType, f32 } from "../src/kernels/language/operation.ts";
-import type { Layout } from "../src/kernels/matmul/attributes.ts";
+import { type Layout, operandShapes } from "../src/kernels/matmul/attributes.ts";
 import { matmul } from "../src/kernels/matmul/matmul.ts";
 import { contenderOf } from "../src/tuning/measure.ts";
 import { integers, normals } from "../test/kernels/data.ts";
@@ -44,21 +44,6 @@ function products({ quick, device: { capabilities } }: Bench): Product[] {
   return [...cubes(512), cube("nn", 1024), ...layer("hidden 128", 4096, 128, 512), ...layer("BERT-base", 1024, 768, 3072).slice(1, 2)];
 }
 
-const operandShapes: Record<Layout, (product: Product) => [[number, number], [number, number]]> = {
-  nn: ({ m, n, k }) => [
-    [m, k],
-    [k, n],
-  ],
-  nt: ({ m, n, k }) => [
-    [m, k],
-    [n, k],
-  ],
-  tn: ({ m, n, k }) => [
-    [k, m],
-    [k, n],
-  ],
-};
-
 /** The positions of the factors of element (row, column) of a product at a depth. */
 const factors: Record<Layout, (product: Product, row: number, column: number, depth: number) => [number, number]> = {
   nn: ({ n, k }, i, j, d) => [i * k + d, d * n + j],
@@ -73,7 +58,7 @@ interface Candidate {
 
 /** A program for each variant, whose output `c` is always f32. */
 async function candidates(device: Device, product: Product, dtype: FloatType): Promise<Candidate[]> {
-  const [left, right] = operandShapes[product.layout](product);
+  const { a: left, b: right } = operandShapes[product.layout](product);
   const record = () => {
     const tape = new Tape();
     const [a, b] = [tape.input("a", f32(...left)), tape.input("b", f32(...right))];

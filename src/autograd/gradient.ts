@@ -46,7 +46,7 @@ export function gradient(
   const active = dependents(tape, uses.flat());
   const seed = given ?? (scaledBy ? lossScale(tape, scaledBy) : fill(tape, loss.shape, 1));
   const gradients = new Map<Value, Value>([[loss, seed]]);
-  const sums = accumulate ? new Sums([]) : new Sums(sharedParameters(recorded, parameters, uses));
+  const sums = new Sums(accumulate ? [] : sharedParameters(recorded, parameters, uses));
   const complete = parameters.map((): Value | null => null);
   const keep = (i: number) => {
     const target = parameters[i]!.gradient;

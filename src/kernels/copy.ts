@@ -1,4 +1,4 @@
-/** Copies a value into a persistent tensor: a gradient that is also used elsewhere, a buffer that another plan reads. */
+/** Copies a value: into a persistent tensor, as a gradient that is also used elsewhere, or as a value that only one node reads. */
 import { expectType, type Operation, type Persistent, type Value } from "./language/operation.ts";
 import { pointwise } from "./language/pointwise.ts";
 
@@ -8,7 +8,7 @@ const operation: Operation<null> = {
   lower: ({ inputs: [x], outputs: [y] }) => pointwise({ label: "copy", inputs: { x: x! }, output: y!, expression: "x" }),
 };
 
-/** Writes f32 `x` into `target`, which has its shape. */
+/** Writes `x` into `target`, which has its shape and dtype. */
 export function copyInto(x: Value, target: Persistent): void {
   expectType("copy", "target", target, x.dtype, x.shape);
   x.tape.update(operation, [x], [target], null);
