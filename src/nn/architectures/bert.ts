@@ -60,7 +60,7 @@ export class Layer {
 }
 
 /** BERT's encoder, which RoBERTa has too (Liu et al. 2019). */
-class Bert implements Transformer {
+export class Bert implements Transformer {
   readonly embeddings: Embeddings;
   readonly encoder: { readonly layer: readonly Layer[] };
   readonly #config: BertConfig;
