@@ -133,7 +133,7 @@ export type {
   Transformer,
   TransformerConfig,
 } from "./nn/architectures/architecture.ts";
-export { longestSentence, modelTypes, ownLayers, parseConfig } from "./nn/architectures/architectures.ts";
+export { hasDropout, longestSentence, modelTypes, ownLayers, parseConfig } from "./nn/architectures/architectures.ts";
 export { LayerNorm } from "./nn/layer-norm.ts";
 export { Linear, type LinearOptions } from "./nn/linear.ts";
 export { type AdapterTensors, type LoraOptions, type LoraTarget, loraTargets } from "./nn/lora.ts";

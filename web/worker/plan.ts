@@ -1,5 +1,5 @@
 /** What a run would take: memory, time, and the settings that suit the data. */
-import { SimCSE, SimcseError, type TrainingSettings, trainingDefaults } from "simcse-webgpu/browser";
+import { hasDropout, SimCSE, SimcseError, type TrainingSettings, trainingDefaults } from "simcse-webgpu/browser";
 import type { LoadedData } from "./loaded-data.ts";
 import type { Handlers, PlanFacts, RunSettings } from "./protocol.ts";
 import { failureOf } from "./serve.ts";
@@ -62,7 +62,8 @@ export function resolvedPlan(session: Session, given: RunSettings): Pick<PlanFac
  */
 function recommendedSettings(session: Session, { loraRank = 0 }: RunSettings): RunSettings {
   const { facts, kind, training } = session.text;
-  const largest = session.model.simcse.model.device.capabilities.software ? 32 : 64;
+  const { config, device } = session.model.simcse.model;
+  const largest = device.capabilities.software ? 32 : 64;
   // At least eight batches, or hardly anything is learned.
   const batchSize = Math.min(largest, Math.max(2, 2 ** Math.floor(Math.log2(Math.max(2, training.length / 8)))));
   const isPlain = kind === "sentences";
@@ -73,6 +74,8 @@ function recommendedSettings(session: Session, { loraRank = 0 }: RunSettings): R
     epochs: isPlain ? 1 : 3,
     warmupSteps: isPlain ? 0 : 0.1,
     maxLength: lengthFor(facts.lengths.p95, session.model.facts.longest),
+    // Only dropout tells the two vectors of a plain sentence apart, and some models are published without any.
+    ...(isPlain && !hasDropout(config) && { dropout: 0.1 }),
     noDuplicates: kind === "pairs" || kind === "triplets",
   };
 }
