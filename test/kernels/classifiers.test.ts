@@ -37,7 +37,7 @@ function tables(classes: number) {
   };
 }
 
-/** A program over logits of at most 37 rows for at most 75 classifiers, and the step of the given sizes. */
+/** Live sizes of programs with room for 37 rows and 75 classifiers. */
 const sizes = [
   { rows: 37, classifiers: 75 },
   { rows: 7, classifiers: 57 },

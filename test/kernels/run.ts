@@ -57,23 +57,17 @@ export function adjoint(y: Value, dy: Value): (Value | null)[] {
   );
 }
 
-export interface Run {
-  /** Records the computation; `inputs` are values of the given tensors. */
-  readonly record: (tape: Tape, tensors: readonly Persistent[]) => Value | Record<string, Value>;
+export interface Run<Result> {
+  /** Records the computation of the given tensors. */
+  readonly record: (tape: Tape, tensors: readonly Persistent[]) => Result;
   readonly tensors: readonly { readonly shape: number[]; readonly data: Float32Array }[];
   readonly step?: StepInput;
-  /** Lower for these instead of the device's own. */
-  readonly capabilities?: Capabilities;
 }
 
-/** The outputs of a computation, by name (`y` when it returns one value), as f32. */
-export async function run(device: Device, { record, tensors, step = {}, capabilities }: Run): Promise<Record<string, Float32Array>> {
+/** The outputs of a computation, by name, as f32. */
+export async function run(device: Device, { record, tensors, step }: Run<Record<string, Value>>): Promise<Record<string, Float32Array>> {
   const held = tensors.map(({ shape, data }, i) => tensor(device, shape, data, `x${i}`));
-  const named = (tape: Tape) => {
-    const result = record(tape, held);
-    return "tape" in result ? { y: result as Value } : (result as Record<string, Value>);
-  };
-  const program = await build(device, named, capabilities);
+  const program = await build(device, (tape) => record(tape, held));
   const outputs = await execute(program, step);
   program.close();
   for (const { window } of held) window.buffer.destroy();
@@ -81,11 +75,11 @@ export async function run(device: Device, { record, tensors, step = {}, capabili
 }
 
 /** Gradients of a scalar-valued computation (f32 [1]) with respect to each tensor, named d0, d1, …, and its value as `loss`. */
-export async function runGradient(device: Device, { record, ...rest }: Run): Promise<Record<string, Float32Array>> {
+export async function runGradient(device: Device, { record, ...rest }: Run<Value>): Promise<Record<string, Float32Array>> {
   return run(device, {
     ...rest,
     record: (tape, held) => {
-      const loss = record(tape, held) as Value;
+      const loss = record(tape, held);
       const outputs: Record<string, Value> = { loss };
       gradient(tape, loss, held).forEach((value, i) => {
         if (value !== null) outputs[`d${i}`] = value;

@@ -15,7 +15,7 @@ export interface AdamWOptions {
 }
 
 /** The factor √(1−β2ᵗ)/(1−β1ᵗ) of step t, counted from 1. */
-export function biasCorrection({ beta1, beta2 }: AdamWOptions, t: number): number {
+function biasCorrection({ beta1, beta2 }: AdamWOptions, t: number): number {
   return Math.sqrt(1 - beta2 ** t) / (1 - beta1 ** t);
 }
 

@@ -16,16 +16,11 @@ function complementaryError(z: number): number {
   return Math.exp(-z * z) / Math.sqrt(Math.PI) / (z + fraction);
 }
 
-export function normalDistribution(x: number): number {
+function normalDistribution(x: number): number {
   const tail = complementaryError(Math.abs(x) / Math.SQRT2) / 2;
   return x > 0 ? 1 - tail : tail;
 }
 
 export function gelu(x: number): number {
   return x * normalDistribution(x);
-}
-
-/** Φ(x) + x·φ(x). */
-export function geluDerivative(x: number): number {
-  return normalDistribution(x) + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
 }

@@ -16,7 +16,7 @@ export interface DropoutDraw {
 }
 
 /** 0 or 1/(1−p), for one element of the logical row `key`. */
-export function dropoutFactor({ seed, step, site, probability }: DropoutDraw, key: number, position: number): number {
+function dropoutFactor({ seed, step, site, probability }: DropoutDraw, key: number, position: number): number {
   const place = mix(site + mix(step + mix(seed)));
   const stream = mix(key + Math.imul(0x9e3779b9, place));
   const drawn = mix(stream ^ Math.imul(position, 0x85ebca6b));

@@ -9,14 +9,12 @@ import { expectClose } from "../close.ts";
 import { laidOut, livePart, normals } from "../data.ts";
 import { adjoint, build, execute } from "../run.ts";
 import type { Variant } from "../variants.ts";
+import { operandShapes } from "./epilogues.ts";
 
 export type Size = reference.MatmulSize;
 export const size = (m: number, n: number, k: number): Size => ({ m, n, k });
 
 export const layouts: readonly Layout[] = ["nn", "nt", "tn"];
-
-const shapeOfA = { nn: ["m", "k"], nt: ["m", "k"], tn: ["k", "m"] } as const;
-const shapeOfB = { nn: ["k", "n"], nt: ["n", "k"], tn: ["k", "n"] } as const;
 
 export interface Product {
   readonly variant: Variant;
@@ -33,13 +31,14 @@ export async function product(
   { variant, layout, capacity, live = [], bias = false, scale = 1 }: Product,
   gradients = false,
 ) {
+  const shapes = { ...operandShapes[layout], c: ["m", "n"] } as const;
   const program = await build(
     device,
     (tape) => {
       const dimension = (name: keyof Size): Dimension => (live.includes(name) ? tape.extent(name, capacity[name]) : capacity[name]);
       const matrix = (name: string, shape: readonly (keyof Size)[]) => tape.input(name, f32(...shape.map(dimension)));
       const options = { scale, ...(bias ? { bias: matrix("bias", ["n"]) } : {}) };
-      const c = matmul(matrix("a", shapeOfA[layout]), matrix("b", shapeOfB[layout]), layout, options);
+      const c = matmul(matrix("a", shapes.a), matrix("b", shapes.b), layout, options);
       if (!gradients) return { c };
       const [da, db, dBias] = adjoint(c, tape.input("dc", c));
       return { c, da: da!, db: db!, ...(dBias ? { dBias } : {}) };
@@ -52,7 +51,6 @@ export async function product(
   const inFours = Object.values(capacity).every((count) => count % 4 === 0);
   if (variant.name === "tile" || (inFours && live.length === 0)) expect(chosen).toBe(variant.name);
 
-  const shapes = { a: shapeOfA[layout], b: shapeOfB[layout], c: ["m", "n"] } as const;
   /** Runs on random operands of the given live size, which stand in memory laid out for the capacity, with NaN around them. */
   const execution = async (now: Size) => {
     const random = (name: "a" | "b" | "c", seed: number) => {
