@@ -69,6 +69,11 @@ export function checkChoice<Choice extends string>(what: string, value: unknown,
   throw new OptionError(`There is no ${what} ${show(value)}.`, `Choose one of ${known.join(", ")}.`);
 }
 
+/** Throws `OptionError` for one text in the place of several: its letters would be taken for texts. */
+export function checkSeveral(what: string, texts: unknown): void {
+  if (typeof texts === "string") throw new OptionError(`${what} are one text.`, "Give a list of texts, or another iterable.");
+}
+
 /** Splits the options of a call that takes two kinds: those in `names`, and all others. One that is undefined is not given. */
 export function splitOptions<First extends object, Second extends object>(
   given: First & Second,

@@ -38,6 +38,19 @@ export interface Example {
   readonly label?: string;
 }
 
+/**
+ * Throws DataError, naming the example by its number from 1, unless it has texts, at least `least` of them: those that `train` takes are lists
+ * of texts.
+ */
+export function checkExample(example: unknown, number: number, least = 1): asserts example is Example {
+  const { texts } = (typeof example === "object" && example !== null ? example : {}) as Partial<Example>;
+  if (Array.isArray(texts) && texts.length >= least && texts.every((text) => typeof text === "string")) return;
+  throw new DataError(
+    `Example ${number} is ${show(example)}, which has no ${plural(least, "text")} in texts.`,
+    'Give examples as openExampleFile reads them, such as { texts: ["…", "…"] }.',
+  );
+}
+
 /** Examples that are read on demand. */
 export interface ExampleTable {
   /** The file's name in messages. */

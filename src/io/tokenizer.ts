@@ -36,7 +36,7 @@ export interface Tokenizer {
   /**
    * The ids of a text between `clsId` and `sepId`, at most `maxLength` in total. Longer texts are truncated at the end or, if the files say
    * so (`truncation_side`), at the beginning. An empty text gives the two ids. If the kind of tokenizer allows it, a text is read only as
-   * far as it is kept. Throws OptionError unless `maxLength` is a whole number of at least 3.
+   * far as it is kept. Throws OptionError unless `text` is a text and `maxLength` a whole number of at least 3.
    */
   encode(text: string, maxLength: number): number[];
   /** The text of ids, without special tokens. Case, accents and spacing may differ from the original text. */

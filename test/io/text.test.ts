@@ -25,6 +25,10 @@ async function* pieces(bytes: Uint8Array, sizes: readonly number[]): AsyncGenera
 }
 
 describe("sentencesOf", () => {
+  it("refuses what is no path", async () => {
+    await expect(sentencesOf(5 as never).next()).rejects.toThrow("The file to read is 5");
+  });
+
   it("refuses a table, whose lines are no sentences", async () => {
     for (const name of ["a.csv", "b.jsonl.gz", "c.parquet"]) await expect(collect(sentencesOf(name))).rejects.toThrow("is a table");
   });

@@ -1,5 +1,6 @@
 /** The tokenizer of a source: an engine, with special tokens around each text and truncation. */
-import { FormatError } from "../../errors.ts";
+import { FormatError, OptionError } from "../../errors.ts";
+import { show } from "../../show.ts";
 import type { TokenizerEngine } from "./engine.ts";
 import { FastEngine } from "./fast-engine.ts";
 import { encodeFramed, type Framing } from "./framing.ts";
@@ -51,6 +52,7 @@ export class FramedTokenizer {
   }
 
   encode(text: string, maxLength: number): number[] {
+    if (typeof text !== "string") throw new OptionError(`The text to tokenise is ${show(text)}.`, "Give a text.");
     return encodeFramed(this.#engine, this.#framing, text, maxLength);
   }
 

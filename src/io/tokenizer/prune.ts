@@ -8,7 +8,7 @@
  * of 12,000 tokens, and English uses a few hundred.
  */
 import { OptionError } from "../../errors.ts";
-import { checkOptions, type OptionNames } from "../../options.ts";
+import { checkOptions, checkSeveral, type OptionNames } from "../../options.ts";
 import { MemoryFolder, parseJson } from "../folder.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer.ts";
 import { checkedDefinition } from "./checked-definition.ts";
@@ -35,6 +35,7 @@ const pruneOptions: OptionNames<PruneOptions> = { dropUnusedCharacters: true };
 
 /** How often texts use each token, by id: [vocabSize]. Special tokens around a text are counted, too. */
 export async function countTokens(tokenizer: Tokenizer, texts: Iterable<string> | AsyncIterable<string>): Promise<Float64Array> {
+  checkSeveral("The texts", texts);
   const counts = new Float64Array(tokenizer.vocabSize);
   for await (const text of texts) {
     for (const id of tokenizer.encode(text, Number.MAX_SAFE_INTEGER)) counts[id]!++;

@@ -6,6 +6,7 @@
  * depends only on the text and the size, and memory is bounded for any text.
  */
 import { DataError, OptionError } from "../../errors.ts";
+import { checkSeveral } from "../../options.ts";
 import { BertWords } from "./bert-words.ts";
 import { PairQueue } from "./pair-queue.ts";
 
@@ -32,12 +33,13 @@ const CONTINUATION = "##";
 /**
  * Learns a vocabulary of at most `size` tokens: the special tokens, the characters by frequency, then pieces and whole words in the order
  * in which they were merged. It is smaller if the text has no more pieces. Throws OptionError for a size that leaves no room beside the
- * special tokens, and DataError for a text without words.
+ * special tokens and for one text in the place of several, and DataError for a text without words.
  */
 export function learnVocabulary(sentences: Iterable<string>, size: number, { lowerCase = true }: { lowerCase?: boolean } = {}): string[] {
   if (!Number.isInteger(size) || size <= SPECIAL_TOKENS.length) {
     throw new OptionError(`a vocabulary of ${size} tokens has no room`, `Give more than the ${SPECIAL_TOKENS.length} special tokens.`);
   }
+  checkSeveral("The sentences", sentences);
   const words = countWords(sentences, lowerCase);
   if (words.size === 0) throw new DataError("the text holds no word to learn a vocabulary from", "Give text with words in it.");
   const characters = commonCharacters(words, Math.ceil((size - SPECIAL_TOKENS.length) * CHARACTER_SHARE));

@@ -15,7 +15,7 @@ import type { Tokenizer } from "../../io/tokenizer.ts";
 import type { FloatType } from "../../kernels/language/operation.ts";
 import type { Precision } from "../../kernels/search/precision.ts";
 import { longestSentence } from "../../nn/architectures/architectures.ts";
-import { checkOptions } from "../../options.ts";
+import { checkOptions, checkSeveral } from "../../options.ts";
 import { allOrNone } from "../all-ended.ts";
 import type { SimCseModel } from "../model/model.ts";
 import type { EncodingPooler } from "../model/poolers.ts";
@@ -164,7 +164,11 @@ export class Encoder {
     options: Omit<EncodeOptions<P>, "maxLength" | keyof PromptOptions> = {},
   ): Promise<Embeddings<P>> {
     this.#check(options);
-    const tokenized = sentences.map((sentence) => ("ids" in sentence ? sentence : { ids: sentence, promptTokens: 0 }));
+    checkSeveral("The sentences", sentences);
+    const isTokenized = (sentence: unknown) => typeof sentence === "object" && sentence !== null && "ids" in sentence;
+    const tokenized = sentences.map((sentence) =>
+      isTokenized(sentence) ? (sentence as TokenizedText) : { ids: sentence as readonly number[], promptTokens: 0 },
+    );
     tokenized.forEach(({ ids }, position) => {
       checkTokens(ids, position, this.model.config.vocab_size, longestSentence(this.model.config));
     });
@@ -191,6 +195,7 @@ export class Encoder {
     texts: readonly string[],
     { maxLength = this.maxLength, pause, signal, ...prompt }: TokenizeOptions & TokenizingOptions = {},
   ): Promise<TokenizedText[]> {
+    checkSeveral("The texts", texts);
     const { prepare, promptTokens } = this.#preparation({ maxLength, ...prompt });
     const all = await this.#tokenizing.encode(texts.map(prepare), maxLength, { pause, signal });
     return all.map((ids) => ({ ids, promptTokens }));

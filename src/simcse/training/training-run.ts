@@ -20,8 +20,8 @@ const readEvery = 200;
 export type RunHooks = Required<Pick<TrainerHooks, "onStart" | "onSteps" | "stepsEvery" | "onEvaluate">> & { readonly signal: AbortSignal };
 
 /**
- * Training begins at once. Leaving the loop early stops the run after the current step; the model keeps what it has learned. Errors reject
- * `await run` and are thrown from the loop.
+ * Training begins at once. Leaving the loop early stops the run after the current step and waits for it, so that the model can be used and
+ * trained again behind the loop; the model keeps what it has learned. Errors reject `await run` and are thrown from the loop.
  */
 export class TrainingRun implements PromiseLike<TrainingSummary>, AsyncIterable<TrainedStep> {
   readonly #stop = new AbortController();
@@ -75,6 +75,7 @@ export class TrainingRun implements PromiseLike<TrainingSummary>, AsyncIterable<
       }
     } finally {
       this.#stop.abort();
+      await end;
     }
     await this.#ended;
   }

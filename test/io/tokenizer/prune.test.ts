@@ -45,6 +45,8 @@ describe("a WordPiece vocabulary", () => {
 
   it("keeps special tokens, single characters, and the most used pieces in their old order", async () => {
     const counts = await countTokens(tokenizer, tinySentences);
+    await expect(countTokens(tokenizer, "one text")).rejects.toThrow("The texts are one text");
+    for (const text of [null, 5] as never[]) expect(() => tokenizer.encode(text, 16)).toThrow("The text to tokenise is");
     const pruned = await pruneTokenizer(tokenizer, counts, 54);
     const tokens = [...pruned.tokenizer.files.get("vocab.txt")!.trimEnd().split("\n")];
     const before = tokenizer.files.get("vocab.txt")!.trimEnd().split("\n");

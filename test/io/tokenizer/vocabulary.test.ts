@@ -119,5 +119,6 @@ describeWithSharedData("a vocabulary of real sentences", (data) => {
     });
     expect(seen[1]).toBeLessThan(seen[0]! * 0.8);
     expect(learnVocabulary(sentences, 1000)).toEqual(learnVocabulary(sentences, 1000));
+    expect(() => learnVocabulary("one text", 1000)).toThrow("The sentences are one text");
   }, 60_000);
 });

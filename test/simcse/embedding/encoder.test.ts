@@ -134,6 +134,9 @@ describe("texts", () => {
     expect((await encoder.encodeTokens([ids])).data).toEqual(plain.subarray(0, 32));
     for (const bad of [-1, 1.5, Number.NaN, model.model.config.vocab_size])
       await expect(encoder.encodeTokens([ids, [ids[0]!, bad]])).rejects.toThrow(`Token 1 of sentence 1 is ${bad}`);
+    for (const bad of ["a text", null, 5] as never[]) await expect(encoder.encodeTokens([bad])).rejects.toThrow("Sentence 0 must be");
+    for (const one of [encoder.encodeTokens("a text" as never), encoder.tokenizeAll("a text" as never)])
+      await expect(one).rejects.toThrow("are one text");
     for (const bad of [[], Array<number>(41).fill(5)]) await expect(encoder.encodeTokens([bad])).rejects.toThrow(OptionError);
   });
 });

@@ -49,6 +49,18 @@ it("yields every step, with the score of its evaluation, and the model encodes, 
   model.close();
 });
 
+it("can be trained again behind a loop that was left, by a break or by an error", async () => {
+  const model = await load();
+  const many = { ...options, maxSteps: 100_000 };
+  for await (const { step } of model.train(pairs, many)) if (step > 1) break;
+  const failing = async () => {
+    for await (const { step } of model.train(pairs, many)) if (step > 1) throw new Error("the caller's");
+  };
+  await expect(failing()).rejects.toThrow("the caller's");
+  expect(await model.train(pairs, options)).toMatchObject({ steps: 6, stopped: false });
+  model.close();
+});
+
 it("what is saved in memory opens with the same vectors", async () => {
   for (const pooler of ["avg", "cls"] as const) {
     const model = await load({ pooler });

@@ -4,7 +4,8 @@
  * Pairs of equal score are on one side of every threshold. The values are those of scikit-learn (`average_precision_score`) and of
  * sentence-transformers' `BinaryClassificationEvaluator`.
  */
-import { ShapeError } from "../../../errors.ts";
+import { DataError, ShapeError } from "../../../errors.ts";
+import { show } from "../../../show.ts";
 
 /** The best accuracy of any threshold. A score of at least `threshold` counts as positive. */
 export interface BestAccuracy {
@@ -31,10 +32,10 @@ interface Cut {
 /**
  * Area under the precision–recall curve of `scores` [n] for `labels` [n], where 1 is positive: Σ (Rₖ − Rₖ₋₁)·Pₖ over the distinct scores in
  * descending order. NaN where no label is positive.
- * @throws ShapeError when the lengths differ.
+ * @throws ShapeError when the lengths differ, DataError for a label other than 0 and 1 and for a score that is NaN.
  */
 export function averagePrecision(scores: ArrayLike<number>, labels: ArrayLike<number>): number {
-  const positives = count(labels, 1);
+  const positives = countPositives(labels);
   if (positives === 0) return Number.NaN;
   let area = 0;
   let before = 0;
@@ -48,10 +49,10 @@ export function averagePrecision(scores: ArrayLike<number>, labels: ArrayLike<nu
 /**
  * The threshold on `scores` [n] that classifies most of `labels` [n] (0 or 1) correctly. The threshold is
  * +∞ where none does better than calling every pair negative.
- * @throws ShapeError when the lengths differ.
+ * @throws ShapeError when the lengths differ, DataError for a label other than 0 and 1 and for a score that is NaN.
  */
 export function bestAccuracy(scores: ArrayLike<number>, labels: ArrayLike<number>): BestAccuracy {
-  const negatives = labels.length - count(labels, 1);
+  const negatives = labels.length - countPositives(labels);
   let best: BestAccuracy = { accuracy: negatives / labels.length, threshold: Number.POSITIVE_INFINITY };
   for (const { threshold, above, positivesAbove } of cuts(scores, labels)) {
     const accuracy = (positivesAbove + negatives - (above - positivesAbove)) / labels.length;
@@ -62,10 +63,10 @@ export function bestAccuracy(scores: ArrayLike<number>, labels: ArrayLike<number
 
 /**
  * The threshold on `scores` [n] with the highest F1 of the positive ones among `labels` [n].
- * @throws ShapeError when the lengths differ.
+ * @throws ShapeError when the lengths differ, DataError for a label other than 0 and 1 and for a score that is NaN.
  */
 export function bestF1(scores: ArrayLike<number>, labels: ArrayLike<number>): BestF1 {
-  const positives = count(labels, 1);
+  const positives = countPositives(labels);
   let best: BestF1 = { f1: 0, precision: 0, recall: 0, threshold: Number.NaN };
   for (const { threshold, above, positivesAbove } of cuts(scores, labels)) {
     if (positivesAbove === 0) continue;
@@ -85,8 +86,9 @@ function* cuts(scores: ArrayLike<number>, labels: ArrayLike<number>): Generator<
   const order = Uint32Array.from({ length: scores.length }, (_, i) => i).sort((i, j) => scores[j]! - scores[i]!);
   let positivesAbove = 0;
   for (const [i, row] of order.entries()) {
-    if (labels[row] === 1) positivesAbove++;
+    if (isPositive(labels, row)) positivesAbove++;
     const score = scores[row]!;
+    if (Number.isNaN(score)) throw new DataError(`Score ${row} is NaN, which no threshold separates.`, "Leave the pair out.");
     const next = i + 1 < order.length ? scores[order[i + 1]!]! : null;
     if (next === score) continue;
     const halfway = next === null ? score : (score + next) / 2;
@@ -95,8 +97,16 @@ function* cuts(scores: ArrayLike<number>, labels: ArrayLike<number>): Generator<
   }
 }
 
-function count(labels: ArrayLike<number>, wanted: number): number {
+function countPositives(labels: ArrayLike<number>): number {
   let found = 0;
-  for (let i = 0; i < labels.length; i++) if (labels[i] === wanted) found++;
+  for (let i = 0; i < labels.length; i++) if (isPositive(labels, i)) found++;
   return found;
+}
+
+/** Whether a label is 1. Programs in JavaScript may have true and false. Throws `DataError` for one that is of neither class. */
+function isPositive(labels: ArrayLike<unknown>, at: number): boolean {
+  const label = labels[at];
+  if (label === 1 || label === true) return true;
+  if (label === 0 || label === false) return false;
+  throw new DataError(`Label ${at} is ${show(label)}.`, "Give 1 for a positive pair and 0 for any other.");
 }

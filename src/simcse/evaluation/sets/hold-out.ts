@@ -3,7 +3,7 @@
  * text is never on both sides.
  */
 import { DataError, OptionError } from "../../../errors.ts";
-import type { Example } from "../../../io/examples.ts";
+import { checkExample, type Example } from "../../../io/examples.ts";
 import { stream } from "../../../nn/random.ts";
 
 /** Examples in two parts. */
@@ -19,11 +19,12 @@ const splitSeed = 1;
 
 /**
  * Holds out about `share` of the examples; those with the same first text stay together. Throws OptionError for a share that is not between
- * 0 and 1, and DataError if one of the parts would be empty.
+ * 0 and 1, and DataError for an example without texts, and if one of the parts would be empty.
  */
 export function holdOut(examples: readonly Example[], share: number): HoldOut {
   if (!(share > 0 && share < 1))
     throw new OptionError(`A part of ${share} cannot be kept back.`, "Give a number between 0 and 1, such as 0.1.");
+  for (const [at, example] of examples.entries()) checkExample(example, at + 1);
   const isHeld = ({ texts }: Example) => stream(splitSeed, texts[0]!)(0) / 2 ** 32 < share;
   const training = examples.filter((example) => !isHeld(example));
   const held = examples.filter(isHeld);

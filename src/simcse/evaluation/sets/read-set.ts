@@ -1,9 +1,10 @@
 /** Evaluation sets from files: tables of examples by their kind, and folders in BEIR's layout. */
 import { DataError, FileError } from "../../../errors.ts";
-import type { Example, ExampleKind, ExampleTable } from "../../../io/examples.ts";
+import { checkExample, type Example, type ExampleKind, type ExampleTable } from "../../../io/examples.ts";
 import { checkFolder, type Folder, pathIn } from "../../../io/folder.ts";
 import { fileSource } from "../../../io/text/source.ts";
 import { openTable, placeOf, type Table } from "../../../io/text/table.ts";
+import { checkChoice } from "../../../options.ts";
 import { show } from "../../../show.ts";
 import { collected } from "../../embedding/chunks.ts";
 import type { EvaluationSet, Retrieval } from "./evaluation-set.ts";
@@ -67,12 +68,26 @@ export function checkDiffering(set: EvaluationSet): void {
 const labelsOf = (set: EvaluationSet): readonly (number | string)[] =>
   set.kind === "labelled pairs" || set.kind === "labelled texts" ? set.data.map(({ label }) => label) : [];
 
-/** Examples as an evaluation set; see `evaluationSet`. */
+/** The texts of an example of each kind. */
+const textsIn: Readonly<Record<ExampleKind, number>> = {
+  sentences: 1,
+  pairs: 2,
+  triplets: 3,
+  "scored pairs": 2,
+  "labelled pairs": 2,
+  "labelled texts": 1,
+};
+
+/**
+ * Examples as an evaluation set; see `evaluationSet`. Throws OptionError for an unknown kind, and DataError, naming the example by its number
+ * from 1, for one that is of another kind.
+ */
 export function setOfExamples(
   { name, kind, origin }: SetSource,
   examples: readonly Example[],
   corpus: readonly string[] = [],
 ): EvaluationSet {
+  checkChoice("kind of examples", kind, Object.keys(setsOf));
   const build = setsOf[kind];
   if (build === null) {
     throw new DataError(
@@ -85,6 +100,14 @@ export function setOfExamples(
       `${origin} holds ${kind}, which are not searched for.`,
       "Leave out the corpus, or give pairs of a query and a relevant text.",
     );
+  }
+  for (const [at, example] of examples.entries()) {
+    checkExample(example, at + 1, textsIn[kind]);
+    if ((kind === "scored pairs" || kind === "labelled pairs") && !Number.isFinite(example.score))
+      throw new DataError(
+        `Example ${at + 1} has the score ${show(example.score)}.`,
+        "Give each pair a number as its score, or 1 or 0 for a label.",
+      );
   }
   return build(name, examples, corpus);
 }

@@ -3,7 +3,7 @@ import { openExamples } from "../../../../src/io/examples.ts";
 import { MemoryFolder } from "../../../../src/io/folder.ts";
 import { fileSource } from "../../../../src/io/text/source.ts";
 import { holdOut } from "../../../../src/simcse/evaluation/sets/hold-out.ts";
-import { beirSet, checkDiffering, evaluationSet, isBeirFolder } from "../../../../src/simcse/evaluation/sets/read-set.ts";
+import { beirSet, checkDiffering, evaluationSet, isBeirFolder, setOfExamples } from "../../../../src/simcse/evaluation/sets/read-set.ts";
 
 const folderOf = (files: Readonly<Record<string, string>>) => new MemoryFolder("memory", Object.entries(files));
 const relevant = (...texts: string[]) => new Map(texts.map((text) => [text, 1]));
@@ -114,6 +114,17 @@ describe("a folder in BEIR's layout", () => {
   });
 });
 
+it.each<[string, unknown, string]>([
+  ["pairs", ["a", "b"], 'Example 2 is ["a", "b"], which has no 2 texts'],
+  ["triplets", { texts: ["a", "b"] }, "which has no 3 texts"],
+  ["scored pairs", { texts: ["a", "b"] }, "Example 2 has the score nothing"],
+  ["labelled pairs", { texts: ["a", "b"], score: Number.NaN }, "Example 2 has the score NaN"],
+  ["kinds", {}, 'There is no kind of examples "kinds"'],
+])("a caller's examples as a set of %s are refused if they are others", (kind, example, message) => {
+  const fitting = { texts: ["a", "b", "c"], score: 1 };
+  expect(() => setOfExamples({ name: "mine", kind: kind as "pairs", origin: "mine" }, [fitting, example as never])).toThrow(message);
+});
+
 describe("holdOut", () => {
   const examples = Array.from({ length: 400 }, (_, i) => ({ texts: [`question ${i % 200}`, `answer ${i % 50}`] }));
 
@@ -131,5 +142,10 @@ describe("holdOut", () => {
   it("refuses a share that is none, and a part without examples", () => {
     for (const share of [0, 1, Number.NaN]) expect(() => holdOut(examples, share)).toThrow(/cannot be kept back/);
     expect(() => holdOut([{ texts: ["a", "b"] }], 0.5)).toThrow(/Of 1 examples none is/);
+    const lists = [
+      ["a", "b"],
+      ["c", "d"],
+    ] as never[];
+    expect(() => holdOut(lists, 0.5)).toThrow('Example 1 is ["a", "b"], which has no 1 text');
   });
 });
