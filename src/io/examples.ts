@@ -9,9 +9,10 @@
  */
 import { DataError } from "../errors.ts";
 import { plural, show } from "../show.ts";
-import { assignColumns, type ColumnAssignment } from "./examples/columns.ts";
+import { type AssignedColumns, assignColumns, type ColumnAssignment } from "./examples/columns.ts";
 import { type ColumnRole, columnRoles, textRoles } from "./text/column-names.ts";
 import { numberIn } from "./text/number.ts";
+import { orClosed, peeked } from "./text/peek.ts";
 import type { ByteSource } from "./text/source.ts";
 import {
   fieldOf,
@@ -94,21 +95,29 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
   const { format, header, onProblem, columns: chosen } = options;
   const knownColumns = typeof chosen === "string" ? namesIn(chosen) : Object.values(chosen ?? {});
   const table = await openTable(source, { format, header, onProblem, knownColumns });
-  const { first, rows } = await peeked(table.rows);
-  if (first === null) {
+  const { first, all } = await peeked(table.rows);
+  if (first === undefined) {
     throw new DataError(
       `${table.name} ${table.columns.length === 0 ? "is empty" : "holds no example"}.`,
       "Give a file with at least one row below its header.",
     );
   }
-  const assignment = assignColumns(table, first, chosen);
-  const kind = kindOf(table, assignment);
+  return orClosed(all, () => examplesOf(table, { first, rows: all }, assignColumns(table, first, chosen), onProblem));
+}
+
+/** The examples in the rows of a table whose columns have roles. */
+function examplesOf(
+  table: Table,
+  { first, rows }: { readonly first: Row; readonly rows: AsyncIterable<Row> },
+  assignment: AssignedColumns,
+  onProblem: ExampleOptions["onProblem"],
+): ExampleTable {
   let missing = 0;
   const columns = [...Object.values(assignment.columns), ...assignment.moreNegatives];
 
   async function* parsed(): AsyncGenerator<ParsedRow> {
     for await (const row of rows) {
-      const found = orProblem(() => checkedRow(row), options.onProblem);
+      const found = orProblem(() => checkedRow(row), onProblem);
       if (found !== undefined) yield found;
     }
   }
@@ -163,7 +172,7 @@ export async function openExamples(source: ByteSource, options: ExampleOptions =
 
   return {
     name: table.name,
-    kind,
+    kind: kindOf(table, assignment),
     columns: assignment.columns,
     understood: describe(table, first, columns, assignment.leftOut),
     examples: examples(),
@@ -258,17 +267,6 @@ function describe(table: Table, first: Row, columns: readonly string[], leftOut:
     ...(leftOut.length > 0 ? [`left out: ${leftOut.map((name) => name || "the column without a name").join(", ")}`] : []),
   ];
   return [used, ...notes].join("; ");
-}
-
-async function peeked(rows: AsyncIterable<Row>): Promise<{ readonly first: Row | null; readonly rows: AsyncIterable<Row> }> {
-  const iterator = rows[Symbol.asyncIterator]();
-  const next = await iterator.next();
-  if (next.done) return { first: null, rows };
-  async function* all(): AsyncGenerator<Row> {
-    yield next.value;
-    yield* { [Symbol.asyncIterator]: () => iterator };
-  }
-  return { first: next.value, rows: all() };
 }
 
 function textOf(table: Table, row: Row, column: string, value: unknown): string | null {

@@ -7,6 +7,7 @@ import { show } from "../show.ts";
 import { existingColumn } from "./examples/columns.ts";
 import { isColumnName, roleOf } from "./text/column-names.ts";
 import { numberIn } from "./text/number.ts";
+import { orClosed, peeked } from "./text/peek.ts";
 import type { ByteSource } from "./text/source.ts";
 import { fieldOf, linesUnderstood, openTable, placeOf, type Row, type Table } from "./text/table.ts";
 
@@ -35,32 +36,33 @@ export interface TextTable {
 export async function openTexts(source: ByteSource, { columns: chosen, header }: TextOptions = {}): Promise<TextTable> {
   const names = chosen?.split(",").map((word) => word.trim().replace(/^\w+=/, ""));
   const table = await openTable(source, { header, knownColumns: names });
-  const iterator = table.rows[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  if (first.done) throw new DataError(`${table.name} holds no row.`, "Give a file with texts.");
-  const columns = names?.map((name) => existingColumn(table, name)) ?? textColumns(table, first.value);
+  const { first, all } = await peeked(table.rows);
+  if (first === undefined) throw new DataError(`${table.name} holds no row.`, "Give a file with texts.");
+  return orClosed(all, () => {
+    const columns = names?.map((name) => existingColumn(table, name)) ?? textColumns(table, first);
+    const leftOut = table.columns.filter((column) => !columns.includes(column));
+    const understood =
+      table.format === "lines"
+        ? linesUnderstood(first)
+        : `texts of ${columns.join(", ")}${leftOut.length > 0 ? `; left out: ${leftOut.join(", ")}` : ""}`;
+    return { name: table.name, understood, texts: textsOf(table, all, columns) };
+  });
+}
 
-  async function* texts(): AsyncGenerator<string> {
-    for (let next: IteratorResult<Row> = first; !next.done; next = await iterator.next()) {
-      for (const column of columns) {
-        const value = fieldOf(next.value, column);
-        if (typeof value === "string") yield value;
-        else if (value !== undefined && value !== null) {
-          throw new DataError(
-            `${placeOf(table, next.value)}: expected a text in ${column}, found ${show(value)}.`,
-            "Write the value as a text, or leave its column out: --columns (in the library, the option columns).",
-          );
-        }
+/** The texts in some columns of rows. */
+async function* textsOf(table: Table, rows: AsyncIterable<Row>, columns: readonly string[]): AsyncGenerator<string> {
+  for await (const row of rows) {
+    for (const column of columns) {
+      const value = fieldOf(row, column);
+      if (typeof value === "string") yield value;
+      else if (value !== undefined && value !== null) {
+        throw new DataError(
+          `${placeOf(table, row)}: expected a text in ${column}, found ${show(value)}.`,
+          "Write the value as a text, or leave its column out: --columns (in the library, the option columns).",
+        );
       }
     }
   }
-
-  const leftOut = table.columns.filter((column) => !columns.includes(column));
-  const understood =
-    table.format === "lines"
-      ? linesUnderstood(first.value)
-      : `texts of ${columns.join(", ")}${leftOut.length > 0 ? `; left out: ${leftOut.join(", ")}` : ""}`;
-  return { name: table.name, understood, texts: texts() };
 }
 
 function textColumns(table: Table, { fields }: Row): readonly string[] {

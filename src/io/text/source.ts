@@ -5,6 +5,7 @@
 import { DataError } from "../../errors.ts";
 import { checkFolder, type Folder, pathIn } from "../folder.ts";
 import { mistakenFor } from "../mistaken-file.ts";
+import { type OpenStream, peeked } from "./peek.ts";
 
 /** Bytes to read a text or a table from. */
 export interface ByteSource {
@@ -65,36 +66,29 @@ function checkNotMistaken(first: Uint8Array, name: string): void {
 const isGzip = (bytes: Uint8Array) => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
 async function* unpacked(pieces: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
-  const iterator = pieces[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  if (first.done) return;
-  checkNotMistaken(first.value, name);
-  const whole = withFirst(first.value, iterator);
-  yield* isGzip(first.value) ? onceUnpacked(gunzip(whole, name), name) : whole;
+  const { first, all } = await peeked(pieces);
+  try {
+    if (first === undefined) return;
+    checkNotMistaken(first, name);
+    yield* isGzip(first) ? onceUnpacked(gunzip(all, name), name) : all;
+  } finally {
+    await all.return();
+  }
 }
 
 /** Servers and programs that pack what is packed already make files whose content would look like no text. */
 async function* onceUnpacked(pieces: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
-  const iterator = pieces[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  if (first.done) return;
-  const whole = withFirst(first.value, iterator);
-  if (!isGzip(first.value)) return yield* whole;
-  await whole.return(undefined);
-  throw new DataError(`${name} is packed with gzip twice.`, "Unpack it once: gunzip.");
-}
-
-async function* withFirst(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const { first, all } = await peeked(pieces);
   try {
-    yield first;
-    for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+    if (first !== undefined && isGzip(first)) throw new DataError(`${name} is packed with gzip twice.`, "Unpack it once: gunzip.");
+    yield* all;
   } finally {
-    await rest.return?.();
+    await all.return();
   }
 }
 
 /** An error that does not come from the archive, such as one of the disk, passes through. */
-async function* gunzip(packed: AsyncGenerator<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
+async function* gunzip(packed: OpenStream<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
   let failure: { readonly error: unknown } | null = null;
   const source = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
@@ -107,7 +101,7 @@ async function* gunzip(packed: AsyncGenerator<Uint8Array>, name: string): AsyncG
         controller.error(error);
       }
     },
-    cancel: () => void packed.return(undefined),
+    cancel: async () => void (await packed.return()),
   });
   try {
     yield* pulled(source.pipeThrough(new DecompressionStream("gzip")));

@@ -19,6 +19,7 @@ import { isHeader } from "./header.ts";
 import { splitJsonArray } from "./json-array.ts";
 import { splitLines } from "./lines.ts";
 import { openParquet } from "./parquet.ts";
+import { type OpenStream, orClosed, startingWith } from "./peek.ts";
 import type { ByteSource } from "./source.ts";
 import { decodeUtf8 } from "./utf8.ts";
 
@@ -174,8 +175,17 @@ const declaration = /^sep=([,;\t|])\r?\n/;
 const SAMPLE_CHARACTERS = 1 << 16;
 
 async function openSeparated(source: ByteSource, format: "csv" | "tsv", usual: Separator, options: TableOptions): Promise<Table> {
-  const { name } = source;
-  const { sample: beginning, whole, texts } = await sampled(textOf(source), (sample) => sample.trimStart().length >= SAMPLE_CHARACTERS);
+  const beginning = await sampled(textOf(source), (sample) => sample.trimStart().length >= SAMPLE_CHARACTERS);
+  return orClosed(beginning.texts, () => separatedTable(source.name, format, beginning, usual, options));
+}
+
+async function separatedTable(
+  name: string,
+  format: "csv" | "tsv",
+  { sample: beginning, whole, texts }: Beginning,
+  usual: Separator,
+  options: TableOptions,
+): Promise<Table> {
   const declared = declaration.exec(beginning);
   const sample = beginning.slice(declared?.[0].length ?? 0);
   const shown = whole ? `${sample}\n` : sample; // Without a line end the last row may be cut off.
@@ -241,9 +251,11 @@ function distinctNames(cells: readonly string[]): string[] {
 /** JSON that begins like `array` is one array of rows; any other has a row a line. */
 async function openJsonText(source: ByteSource, format: "json" | "jsonl", array: RegExp, options: TableOptions): Promise<Table> {
   const { sample, texts } = await sampled(textOf(source), (sample) => /^\s*(\[\s*)?[^\s[]/.test(sample));
-  return array.test(sample)
-    ? openJson("json", source.name, jsonElements(source.name, splitJsonArray(texts, source.name)), options)
-    : openJson(format, source.name, jsonLines(source.name, texts, options), options, format === "json");
+  return orClosed(texts, () =>
+    array.test(sample)
+      ? openJson("json", source.name, jsonElements(source.name, splitJsonArray(texts, source.name)), options)
+      : openJson(format, source.name, jsonLines(source.name, texts, options), options, format === "json"),
+  );
 }
 
 interface JsonRow {
@@ -351,8 +363,17 @@ function rowsField(row: object): string | undefined {
   return isRows ? field[0] : undefined;
 }
 
-/** The beginning of a text, until it is enough, and the whole text including it; `whole` if the sample is everything. */
-async function sampled(texts: AsyncGenerator<string>, isEnough: (sample: string) => boolean) {
+/** The beginning of a text, and the text. */
+interface Beginning {
+  readonly sample: string;
+  /** Whether the sample is everything. */
+  readonly whole: boolean;
+  /** The whole text, the sample included. */
+  readonly texts: OpenStream<string>;
+}
+
+/** The beginning of a text, until it is enough. */
+async function sampled(texts: AsyncGenerator<string>, isEnough: (sample: string) => boolean): Promise<Beginning> {
   let sample = "";
   let whole = false;
   while (!whole && !isEnough(sample)) {
@@ -360,9 +381,5 @@ async function sampled(texts: AsyncGenerator<string>, isEnough: (sample: string)
     if (next.done) whole = true;
     else sample += next.value;
   }
-  async function* all(): AsyncGenerator<string> {
-    if (sample !== "") yield sample;
-    yield* texts;
-  }
-  return { sample, whole, texts: all() };
+  return { sample, whole, texts: startingWith(sample === "" ? [] : [sample], texts) };
 }

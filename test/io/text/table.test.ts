@@ -3,13 +3,14 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { DataError, OptionError } from "../../../src/errors.ts";
 import { openExamples } from "../../../src/io/examples.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
 import { splitRows } from "../../../src/io/text/delimited.ts";
-import { fileSource, streamSource } from "../../../src/io/text/source.ts";
+import { type ByteSource, fileSource, streamSource } from "../../../src/io/text/source.ts";
 import { formatOf, openTable, type TableOptions } from "../../../src/io/text/table.ts";
+import { openTexts } from "../../../src/io/texts.ts";
 import { collect } from "../collect.ts";
 
 interface Golden {
@@ -380,6 +381,45 @@ it("says what is wrong with an archive, a Parquet file, a stream of Parquet, and
   await expect(rowsOf("a.parquet", parquet.slice(0, 500))).rejects.toThrow(/a\.parquet cannot be read as Parquet/);
   await expect(openTable(streamSource(pieces(parquet, 99), "standard input"), { format: "parquet" })).rejects.toThrow(OptionError);
   await expect(rowsOf("a.docx", "x")).rejects.toThrow(OptionError);
+});
+
+it("closes a stream that is refused, or not read to its end", async () => {
+  // Longer than what is looked at before it is refused.
+  const text = Buffer.from(
+    `question,answer,note,other,more\n${Array.from({ length: 40_000 }, (_, i) => `${i},${(i * 7919) % 104_729},3,4,5\n`).join("")}`,
+  );
+  const twice = gzipSync(gzipSync(text));
+  const readings: readonly (readonly [string, Uint8Array, (source: ByteSource) => Promise<unknown>])[] = [
+    ["twice.csv.gz", twice, openTable],
+    ["archive.csv", Buffer.concat([Buffer.from("PK\u0003\u0004"), text]), openTable],
+    ["unclear.csv", Buffer.from("first,second\n".repeat(20_000)), openTable],
+    ["five.csv", text, openExamples],
+    ["five.csv", text, (source) => openTexts(source, { columns: "nothing" })],
+    [
+      "five.csv",
+      text,
+      async (source) => {
+        for await (const _ of (await openTexts(source)).texts) break;
+      },
+    ],
+  ];
+  for (const [name, bytes, read] of readings) {
+    let isClosed = false;
+    let next = 0;
+    const stream = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        await new Promise((done) => setTimeout(done, 5)); // Unpacking would read all at once.
+        if (next === bytes.length) controller.close();
+        else controller.enqueue(bytes.slice(next, next + 10_000));
+        next = Math.min(next + 10_000, bytes.length);
+      },
+      cancel: () => {
+        isClosed = true;
+      },
+    });
+    await read(streamSource(stream, name)).catch(() => {});
+    await vi.waitFor(() => expect(isClosed, name).toBe(true));
+  }
 });
 
 it.each([false, true])("reads the stream of a file that cannot be iterated, as in Safari (packed: %s)", async (packed) => {
