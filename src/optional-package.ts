@@ -1,4 +1,4 @@
-/** Packages that only some uses need: Dawn and the client of the hub. Browser apps do not install them. */
+/** Packages that only some uses need, such as Dawn, the client of the hub and the writer of Parquet. Others do not install them. */
 import { PackageError } from "./errors.ts";
 
 /** What an error says of a package that is not there: in Node; in Jest and Yarn's Plug'n'Play. */

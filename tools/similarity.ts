@@ -1,7 +1,8 @@
 /** `simcse similarity`: cosine similarities: of two texts, of one text and several, or of the rows of two files (all, or the best). */
 import { Command, Option } from "commander";
-import { OptionError, ShapeError } from "../src/errors.ts";
+import { OptionError } from "../src/errors.ts";
 import type { Embeddings } from "../src/simcse/embedding/embeddings.ts";
+import { embeddingsOf } from "../src/simcse/embedding/given-embeddings.ts";
 import { mostResults, VectorIndex } from "../src/simcse/search/vector-index.ts";
 import type { SimCSE } from "../src/simcse/simcse.ts";
 import { namedModel } from "./cli/find-model.ts";
@@ -47,7 +48,7 @@ export const similarityCommand = withOptions(
   await using open = await openModel(given);
   const { simcse } = open;
   const signal = interruptSignal();
-  const [left, right] = [await embedded(simcse, queries, signal), await embedded(simcse, keys, signal)];
+  const [left, right] = [await embeddingsOf(queries, simcse.encoder, { signal }), await embeddingsOf(keys, simcse.encoder, { signal })];
   const isFiltered = given.top_k !== undefined || given.threshold !== undefined;
   if (isFiltered)
     return await printLines(
@@ -55,15 +56,6 @@ export const similarityCommand = withOptions(
     );
   await printLines(text === undefined ? rows(simcse, left, right) : numbers((await simcse.similarity(left, right))[0]!));
 });
-
-async function embedded(simcse: SimCSE, side: readonly string[] | Embeddings, signal: AbortSignal): Promise<Embeddings> {
-  if (!("data" in side)) return simcse.encode(side, { signal });
-  if (side.dimension === simcse.dimension) return side;
-  throw new ShapeError(
-    `The vectors have ${side.dimension} numbers each; this model's have ${simcse.dimension}.`,
-    "Encode both with the same model.",
-  );
-}
 
 /** Number of queries whose cosines are in memory at once. */
 const queriesAtOnce = 256;

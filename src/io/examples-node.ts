@@ -5,8 +5,7 @@ import { basename, dirname, resolve } from "node:path";
 import { DataError, FileError, OptionError } from "../errors.ts";
 import { type ExampleOptions, type ExampleTable, openExamples } from "./examples.ts";
 import { openFolder } from "./folder-node.ts";
-import type { ByteSource } from "./text/source.ts";
-import { fileSource, streamSource } from "./text/source.ts";
+import { type ByteSource, fileSource, streamSource } from "./text/source.ts";
 
 /**
  * A file on disk as a source, or a pipe, such as a shell's `<(command)`; messages show the given path. Throws OptionError for an address, and

@@ -2,7 +2,7 @@
  * A readable folder of files, wherever it is: on disk, behind HTTP, or in memory.
  *
  * All code in this package that reads a model, a tokenizer or a data set reads it through `Folder`, so it runs both in Node and in a
- * browser. Writing is separate: only Node writes to disk (folder-node.ts), and only `MemoryFolder` takes files.
+ * browser. Writing is separate: folder-node.ts writes to disk, and folders/writable-folder.ts into memory and a browser's storage.
  */
 import { FileError, FormatError, OptionError } from "../errors.ts";
 import { show } from "../show.ts";

@@ -1,8 +1,6 @@
 /** The special tokens that a post-processor puts around the ids of a text. */
-
 import { show } from "../../show.ts";
-import type { Part, Place } from "./parts.ts";
-import { refuse } from "./parts.ts";
+import { type Part, type Place, refuse } from "./parts.ts";
 
 export interface Frame {
   readonly before: readonly number[];

@@ -106,6 +106,9 @@ function withFrame(definition: Unchecked, config: TokenizerConfig, name: string 
   return { ...definition, post_processor: { type: "BertProcessing", cls: start, sep: end } };
 }
 
+/** The texts of added tokens. */
+const contentsOf = (added: readonly unknown[]) => new Set<unknown>(added.map((token) => (isJsonObject(token) ? token.content : undefined)));
+
 /** The added tokens with those of the configuration: theirs count where both have one. */
 export function withConfiguredTokens(definition: Unchecked, { added_tokens_decoder: decoder }: TokenizerConfig): Unchecked {
   const added: unknown = definition.added_tokens ?? [];
@@ -115,7 +118,7 @@ export function withConfiguredTokens(definition: Unchecked, { added_tokens_decod
   const there = added.map((token) =>
     isJsonObject(token) && byContent.has(token.content) ? { ...token, ...byContent.get(token.content) } : token,
   );
-  const known = new Set(added.map((token) => (isJsonObject(token) ? token.content : undefined)));
+  const known = contentsOf(added);
   const missing = said
     .filter(([, token]) => !known.has(token.content))
     .map(([id, token]) => ({ ...token, id: Number(id) }))
@@ -149,7 +152,7 @@ export function mergedConfig(config: TokenizerConfig, special: TokenizerConfig):
 export function withAddedFile(definition: Unchecked, ids: IdByToken, config: TokenizerConfig): Unchecked {
   const added: unknown = definition.added_tokens ?? [];
   if (!Array.isArray(added) || config.added_tokens_decoder !== undefined) return definition;
-  const known = new Set<unknown>(added.map((token) => (isJsonObject(token) ? token.content : undefined)));
+  const known = contentsOf(added);
   const special = new Set<unknown>(namedTokens(config).map((token) => token.content));
   const missing = Object.entries(ids)
     .filter(([content]) => !known.has(content))
@@ -168,7 +171,7 @@ const TOKEN_FIELDS = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_t
 export function withNamedTokens(definition: Unchecked, config: TokenizerConfig): Unchecked {
   const added: unknown = definition.added_tokens ?? [];
   if (!Array.isArray(added)) return definition;
-  const known = new Set<unknown>(added.map((token) => (isJsonObject(token) ? token.content : undefined)));
+  const known = contentsOf(added);
   // Where a token has two roles, the flags of the later one count.
   const named = new Map(namedTokens(config).map((token) => [token.content, token]));
   const missing = [...named.values()].filter(({ content }) => !known.has(content));

@@ -31,6 +31,7 @@ import {
   readSentenceModules,
   readTextSettings,
   type SentenceModules,
+  SIMCSE_MLP,
 } from "./sentence-transformers.ts";
 import { type WeightsDtype, weightsForms } from "./written-weights.ts";
 
@@ -161,7 +162,7 @@ export async function inspectWeights({
 }: Pick<CheckpointConfig, "folder" | "transformer" | "modules">): Promise<{ readonly weights: Weights | null; readonly hasHead: boolean }> {
   const encoder = await openWeights(folder);
   const weights = encoder === null || modules.length === 0 ? encoder : await withModules(encoder, modules);
-  return { weights, hasHead: weights !== null && new CheckpointNames(weights, transformer).find("mlp.dense.weight") !== null };
+  return { weights, hasHead: weights !== null && new CheckpointNames(weights, transformer).find(`${SIMCSE_MLP}weight`) !== null };
 }
 
 /** A module's tensors get its prefix here. SimCSE's MLP is the only dense layer of its module, so its name ends there. */
@@ -170,7 +171,7 @@ async function withModules(encoder: Weights, modules: readonly ModuleWeights[]):
   for (const name of encoder.tensors.keys()) placed.set(name, { weights: encoder, source: name });
   for (const { folder, prefix } of modules) {
     const weights = await openRequiredWeights(folder);
-    const own = prefix === "mlp.dense." ? (name: string) => name.replace(/^linear\./, "") : (name: string) => name;
+    const own = prefix === SIMCSE_MLP ? (name: string) => name.replace(/^linear\./, "") : (name: string) => name;
     for (const source of weights.tensors.keys()) placed.set(prefix + own(source), { weights, source });
   }
   return new JoinedWeights(encoder.path, placed);

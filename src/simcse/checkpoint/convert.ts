@@ -18,7 +18,7 @@ import { modelTensors } from "../model/model.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { checkpointFiles, fitConfig, inspectWeights, type LocatedTensor, locateTensors, readConfig } from "./checkpoint.ts";
 import { checkpointName } from "./checkpoint-names.ts";
-import { DENSE_FOLDER, moduleFiles } from "./sentence-transformers.ts";
+import { DENSE_FOLDER, moduleFiles, SIMCSE_MLP } from "./sentence-transformers.ts";
 import { checkWeightsDtype, tensorsToWrite, type WeightsDtype, weightsForms } from "./written-weights.ts";
 
 /** Options of `openConvertible`. */
@@ -90,8 +90,8 @@ export function sentenceTransformersFiles(model: Convertible, dtype: WeightsDtyp
   const { pooler, maxLength, transformer, weights, texts, tensors } = model;
   if (pooler === null) throw poolerUnknown(weights.path);
   const dense = tensors
-    .filter(({ name }) => name.startsWith("mlp.dense."))
-    .flatMap((tensor) => toWrite(weights, tensor, tensor.name.replace("mlp.dense.", "linear."), dtype));
+    .filter(({ name }) => name.startsWith(SIMCSE_MLP))
+    .flatMap((tensor) => toWrite(weights, tensor, tensor.name.replace(SIMCSE_MLP, "linear."), dtype));
   return [
     ...moduleFiles(pooler, maxLength, transformer.hidden_size, texts),
     ...(pooler === "cls" ? [{ name: `${DENSE_FOLDER}/${weightsForms[dtype].file}`, content: encodeSafetensors(dense) }] : []),

@@ -198,8 +198,8 @@ async function readCut(folder: Folder): Promise<number | null> {
   );
 }
 
-/** The name of SimCSE's MLP in its checkpoints. */
-const SIMCSE_MLP = "mlp.dense.";
+/** The name of SimCSE's MLP in its checkpoints, before those of its tensors. */
+export const SIMCSE_MLP = "mlp.dense.";
 
 /** SimCSE's equivalent pooler, or null. */
 function poolerOf(pooling: Pooling, steps: readonly SentenceStep[]): PoolerType | null {

@@ -437,6 +437,8 @@ function checkTokens(ids: unknown, sentence: number, vocabulary: number, longest
     "Give the ids of the model's own tokenizer.",
   );
 }
+
+/** The first `to` numbers of each row of `from`, f32 [rows, to]. */
 function shortened(vectors: Float32Array, from: number, to: number): Float32Array {
   const rows = vectors.length / from;
   const short = new Float32Array(rows * to);

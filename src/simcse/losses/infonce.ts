@@ -7,7 +7,6 @@
 import { crossEntropy } from "../../kernels/cross-entropy.ts";
 import type { Extent, Value } from "../../kernels/language/operation.ts";
 import { matmul } from "../../kernels/matmul/matmul.ts";
-
 import { normalize } from "../../kernels/normalize.ts";
 import { weightedSum } from "../../kernels/pointwise/pointwise.ts";
 import { mean } from "../../kernels/sum.ts";

@@ -14,7 +14,7 @@ export interface MlmOptions {
   readonly probability: number;
   readonly maskId: number;
   readonly vocabularySize: number;
-  /** Tokens that are never chosen: [CLS], [SEP], [PAD], [MASK], [UNK] and the tokenizer's other special tokens. */
+  /** Tokens that are never chosen: [CLS], [SEP], [PAD], [MASK], [UNK]. */
   readonly specialIds: ReadonlySet<number>;
 }
 
