@@ -1,6 +1,6 @@
 /**
  * The largest value along an axis. The gradient goes to the first element with that value, like torch.max along a dimension; the forward
- * pass finds its place. Comparisons are exact, so the order does not matter. The result for NaN is not defined.
+ * pass finds its place. Comparisons are exact, so the order does not matter. The result for NaN, and of no elements, is not defined.
  */
 import { ShapeError } from "../errors.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -156,7 +156,7 @@ const gradientOperation: Operation<Attributes & { readonly type: Type }> = {
 
 /**
  * f32: the largest value of `x` f32 or f16 along an axis (negative ones count from the end), or of all its elements as [1] if none is
- * given. Throws `ShapeError` for more than 2²⁴ elements along the last axis.
+ * given; of NaN and of no live elements it is not defined. Throws `ShapeError` for more than 2²⁴ elements along the last axis.
  */
 export function max(x: Value, axis?: number, options?: ReductionOptions): Value {
   return reduced("max", x, axis, options, (value, along) => value.tape.append(operation, [value], { axis: along })[0]!);
