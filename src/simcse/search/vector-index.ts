@@ -84,6 +84,8 @@ export class VectorIndex {
   readonly rescores: boolean;
   readonly format: SegmentFormat;
   #segments: VectorSegment[] = [];
+  /** While rows are removed, the segments that have none left, in their order. */
+  readonly #emptied: VectorSegment[] = [];
   #closed = false;
   /** Programs by number of queries and results; valid for the current vectors. */
   readonly #programs = new Map<string, SearchProgram>();
@@ -146,22 +148,31 @@ export class VectorIndex {
     this.#dropPrograms();
   }
 
-  /** Removes rows; later ones move up. */
+  /** Removes rows; later ones move up. Those before the first one stay where they are, also on the device. */
   remove(rows: ReadonlySet<number>): void {
     this.#checkOpen();
     const before = this.#segments;
     this.#segments = [];
-    let row = 0;
+    let firstRow = 0;
     for (const segment of before) {
-      for (let start = 0; start < segment.rows; ) {
-        let end = start;
-        while (end < segment.rows && !rows.has(row + end)) end++;
-        if (end > start) this.addStored(segment.encoded(start, end));
-        start = end + 1;
+      const kept = keptRuns(segment.rows, (row) => rows.has(firstRow + row));
+      firstRow += segment.rows;
+      const stored = kept.map(({ start, end }) => segment.encoded(start, end));
+      // Rows move to lower places of the same memory, so none is overwritten before it has moved.
+      if (this.#emptied.length === 0 && this.#segments.every((segment) => segment.rows === segment.capacity)) {
+        const staying = kept[0]?.start === 0 ? kept[0].end : 0;
+        segment.cut(staying);
+        this.#segments.push(segment);
+        for (const run of stored.slice(staying > 0 ? 1 : 0)) this.addStored(run);
+      } else {
+        segment.cut(0);
+        this.#emptied.push(segment);
+        for (const run of stored) this.addStored(run);
       }
-      row += segment.rows;
-      segment.close();
     }
+    const empty = this.#segments.filter(({ rows }) => rows === 0);
+    for (const segment of [...empty, ...this.#emptied.splice(0)]) segment.close();
+    this.#segments = this.#segments.filter(({ rows }) => rows > 0);
     this.#dropPrograms();
   }
 
@@ -218,7 +229,8 @@ export class VectorIndex {
   #segmentWithRoom(): VectorSegment {
     const last = this.#segments.at(-1);
     if (last !== undefined && last.rows < last.capacity) return last;
-    const segment = new VectorSegment(this.device, this.format, segmentRows(this.device, this.precision, this.dimension));
+    const segment =
+      this.#emptied.shift() ?? new VectorSegment(this.device, this.format, segmentRows(this.device, this.precision, this.dimension));
     this.#segments.push(segment);
     return segment;
   }
@@ -317,6 +329,18 @@ const mostPrograms = 4;
 /** Results are searched in these numbers and then cut, so that a changing `topK` does not build a program each time. */
 function roundUp(k: number): number {
   return Math.max(8, 2 ** Math.ceil(Math.log2(k)));
+}
+
+/** The rows, of `length`, between those that are removed. */
+function keptRuns(length: number, isRemoved: (row: number) => boolean): { readonly start: number; readonly end: number }[] {
+  const runs: { readonly start: number; readonly end: number }[] = [];
+  for (let start = 0; start < length; ) {
+    let end = start;
+    while (end < length && !isRemoved(end)) end++;
+    if (end > start) runs.push({ start, end });
+    start = end + 1;
+  }
+  return runs;
 }
 
 /** Copies `count` rows into the wider rows of `into`. */

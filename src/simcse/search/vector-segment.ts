@@ -72,6 +72,12 @@ export class VectorSegment {
     this.rows += rows;
   }
 
+  /** Keeps the first `rows` rows. */
+  cut(rows: number): void {
+    this.rows = rows;
+    this.#deviceRows = Math.min(this.#deviceRows, rows);
+  }
+
   /** Rows from `start` up to `end` exclusive, in stored form; views, not copies. */
   encoded(start = 0, end = this.rows): Encoded {
     const data = this.#data.subarray(start * this.#width, end * this.#width);

@@ -2,11 +2,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ClosedError, DataError, OptionError, ShapeError } from "../../../src/errors.ts";
+import { openDevice } from "../../../src/gpu/node.ts";
 import { type Precision, precisions } from "../../../src/kernels/search/precision.ts";
 import { decodeRows, encodeRows } from "../../../src/simcse/embedding/precision.ts";
 import { toUnitLength } from "../../../src/simcse/embedding/unit-length.ts";
 import { VectorIndex } from "../../../src/simcse/search/vector-index.ts";
-import { openTestDevice } from "../../device.ts";
+import { openTestDevice, profile } from "../../device.ts";
 import { normals } from "../../kernels/data.ts";
 import { innerProducts, largest } from "../../reference/search.ts";
 
@@ -119,8 +120,10 @@ it.each(precisions)("equal vectors come in the order in which they were added: %
   index.close();
 });
 
-it("is the same index however its vectors were added and removed", async () => {
+it("is the same index however its vectors were added and removed, also in many segments", async () => {
   const dimension = 8;
+  // 128 vectors of f32 in a segment.
+  await using narrow = await openDevice({ profile, largestBinding: 4096 });
   const pool = normals(400 * dimension, 4);
   const vector = (i: number) => pool.subarray(i * dimension, (i + 1) * dimension);
   const joined = (ids: readonly number[]) => Float32Array.from(ids.flatMap((i) => [...vector(i)]));
@@ -129,31 +132,60 @@ it("is the same index however its vectors were added and removed", async () => {
     fc.record({ remove: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 40 }) }),
   );
   await fc.assert(
-    fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 5 }), fc.constantFrom(...precisions), async (changes, precision) => {
-      const index = new VectorIndex(device, dimension, { precision });
-      let ids: number[] = [];
-      for (const step of changes) {
-        if ("add" in step) {
-          index.add(joined(step.add));
-          ids.push(...step.add);
-        } else {
-          const rows = new Set(step.remove.map((at) => Math.floor(at * Math.max(0, ids.length - 1))));
-          index.remove(rows);
-          ids = ids.filter((_, row) => !rows.has(row));
+    fc.asyncProperty(
+      fc.array(change, { minLength: 1, maxLength: 5 }),
+      fc.constantFrom(...precisions),
+      fc.boolean(),
+      async (changes, precision, isNarrow) => {
+        const index = new VectorIndex(isNarrow ? narrow : device, dimension, { precision });
+        let ids: number[] = [];
+        for (const step of changes) {
+          if ("add" in step) {
+            index.add(joined(step.add));
+            ids.push(...step.add);
+          } else {
+            const rows = new Set(step.remove.map((at) => Math.floor(at * Math.max(0, ids.length - 1))));
+            index.remove(rows);
+            ids = ids.filter((_, row) => !rows.has(row));
+          }
+          // A search between changes: the device's copy must follow.
+          await index.search(vector(0), everything);
         }
-        // A search between changes: the device's copy must follow.
-        await index.search(vector(0), everything);
-      }
-      const fresh = new VectorIndex(device, dimension, { precision });
-      if (ids.length > 0) fresh.add(joined(ids));
-      expect(index.length).toBe(ids.length);
-      const queries = pool.subarray(0, 3 * dimension);
-      expect(await index.search(queries, everything)).toEqual(await fresh.search(queries, everything));
-      index.close();
-      fresh.close();
-    }),
-    { numRuns: 12 },
+        const fresh = new VectorIndex(device, dimension, { precision });
+        if (ids.length > 0) fresh.add(joined(ids));
+        expect(index.length).toBe(ids.length);
+        const queries = pool.subarray(0, 3 * dimension);
+        expect(await index.search(queries, everything)).toEqual(await fresh.search(queries, everything));
+        index.close();
+        fresh.close();
+      },
+    ),
+    { numRuns: 24 },
   );
+});
+
+it("leaves the rows before a removed one where they are, also on the device", async () => {
+  const dimension = 8;
+  await using narrow = await openDevice({ profile, largestBinding: 4096 });
+  const index = new VectorIndex(narrow, dimension);
+  const vectors = normals(600 * dimension, 9);
+  index.add(vectors);
+  await index.search(vectors.subarray(0, dimension));
+  expect(index.segments.length).toBe(5);
+  let written = 0;
+  const write = narrow.write.bind(narrow);
+  narrow.write = (buffer, offset, data) => {
+    if (buffer.label.startsWith("vectors of an index")) written += data.byteLength;
+    write(buffer, offset, data);
+  };
+  const before = [...index.segments];
+  index.remove(new Set([300]));
+  expect(index.segments).toEqual(before);
+  const [best] = await index.search(vectors.subarray(301 * dimension, 302 * dimension), { topK: 1 });
+  expect(best![0]!.row).toBe(300);
+  // From the block of 64 rows with the removed one on: rows 256 to 598, and no more.
+  expect(written).toBe((599 - 256 + 41) * dimension * 4);
+  index.close();
 });
 
 it("keeps to the threshold, and refuses what cannot be searched", async () => {
