@@ -262,18 +262,24 @@ export async function packedSet(
   const { clsId, sepId } = tokenizer;
   let position = 0;
   const sequences: Uint32Array[] = [];
-  let open: number[] = [];
+  /** The sequence that is being filled, and how many of its places are. */
+  const open = new Uint32Array(maxLength).fill(clsId);
+  let length = 1;
   const close = () => {
-    sequences.push(Uint32Array.of(clsId, ...open.splice(0, maxLength - 1)));
+    sequences.push(open.slice(0, length));
+    length = 1;
   };
   for await (const text of texts) {
     checkText("texts", text, position++);
     const ids = tokenizer.encode(text, Number.MAX_SAFE_INTEGER).slice(1, -1);
     if (ids.length === 0) continue;
-    open = open.concat(ids, sepId);
-    while (open.length >= maxLength - 1) close();
+    ids.push(sepId);
+    for (const id of ids) {
+      open[length++] = id;
+      if (length === maxLength) close();
+    }
   }
-  if (open.length > 0) close();
+  if (length > 1) close();
   if (sequences.length < 2) {
     throw new DataError(
       `The text fills ${sequences.length} sequences of ${maxLength} tokens.`,
