@@ -69,7 +69,8 @@ export async function allRecordVectors({ dimension, chunks }: OpenRecordVectors)
   const records: RowRecord[] = [];
   const parts: Float32Array[] = [];
   for await (const chunk of chunks) {
-    records.push(...chunk.records);
+    // Not push(...chunk.records): the rows of a matrix are one chunk, and a call cannot have a million arguments.
+    for (const record of chunk.records) records.push(record);
     parts.push(chunk.data);
   }
   return { records, vectors: { length: records.length, dimension, data: joined(parts, records.length * dimension) } };
