@@ -1,6 +1,7 @@
 /** `simcse dedupe`: sentences without near-duplicates of earlier ones; the groups of near-duplicates, and all pairs of similar sentences. */
 import { Command, Option } from "commander";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
+import { encodeUtf8 } from "../src/io/text/utf8.ts";
 import { type Duplicate, duplicateGroups, NearDuplicates } from "../src/simcse/search/near-duplicates.ts";
 import { similarPairs } from "../src/simcse/search/similar-pairs.ts";
 import { interruptSignal } from "./cli/interrupt.ts";
@@ -16,7 +17,7 @@ import {
   recordVectorOptions,
 } from "./cli/record-vectors.ts";
 import { say } from "./cli/say.ts";
-import { printLines } from "./cli/vector-output.ts";
+import { jsonLines, printLines } from "./cli/vector-output.ts";
 
 interface DedupeOptions extends RecordVectorOptions {
   readonly threshold: number;
@@ -60,8 +61,7 @@ export const dedupeCommand = withOptions(
 });
 
 function writeLines(path: string, items: Iterable<object>): Promise<void> {
-  const lines = Array.from(items, (item) => `${JSON.stringify(item)}\n`);
-  return writeFileAtomically(path, new TextEncoder().encode(lines.join("")));
+  return writeFileAtomically(path, encodeUtf8(jsonLines(items)));
 }
 
 /** The input, compared as it is read. What no output file needs is not kept in memory. */

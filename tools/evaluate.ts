@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { DataError, OptionError } from "../src/errors.ts";
 import type { Device } from "../src/gpu/device.ts";
 import { writeFileAtomically } from "../src/io/folder-node.ts";
+import { encodeUtf8 } from "../src/io/text/utf8.ts";
 import { longestSentence } from "../src/nn/architectures/architectures.ts";
 import { defaultModel } from "../src/simcse/checkpoint/default-model.ts";
 import type { PromptOptions } from "../src/simcse/embedding/prompts.ts";
@@ -33,6 +34,7 @@ import { type Progress, startProgress } from "./cli/progress.ts";
 import { say } from "./cli/say.ts";
 import { openSentEval } from "./cli/senteval-folder.ts";
 import { tuningFor, tuningOptions } from "./cli/tuning.ts";
+import { jsonLines } from "./cli/vector-output.ts";
 import { openAdapter } from "./setup/open-adapter.ts";
 
 type TaskSet = "sts" | "transfer" | "full" | "na";
@@ -158,8 +160,8 @@ async function writeResults({ output, predictions, mode }: EvaluateOptions, { ow
     await writeFileAtomically(output, `${JSON.stringify(results, null, 2)}\n`);
   }
   if (predictions) {
-    const lines = own.flatMap(({ name, predictions }) => predictions.map((row) => `${JSON.stringify({ set: name, ...row })}\n`));
-    await writeFileAtomically(predictions, lines.join(""));
+    const rows = own.flatMap(({ name, predictions }) => predictions.map((row) => ({ set: name, ...row })));
+    await writeFileAtomically(predictions, encodeUtf8(jsonLines(rows)));
   }
 }
 

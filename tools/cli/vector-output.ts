@@ -6,6 +6,7 @@ import { OptionError } from "../../src/errors.ts";
 import { writeFileAtomically } from "../../src/io/folder-node.ts";
 import { fileOperation } from "../../src/io/folders/errno-node.ts";
 import { type NpyElements, type NpyType, streamNpy } from "../../src/io/formats/npy.ts";
+import { encodeUtf8 } from "../../src/io/text/utf8.ts";
 import type { Precision } from "../../src/kernels/search/precision.ts";
 import { printable } from "../../src/show.ts";
 import type { Embeddings } from "../../src/simcse/embedding/embeddings.ts";
@@ -34,9 +35,9 @@ export type VectorWriter = (chunks: AsyncIterable<VectorChunk>, form: VectorForm
  * x.records.jsonl with one line per row. Throws `OptionError` for a path of unknown format.
  */
 export function vectorWriter(path: string): VectorWriter {
-  if (path === "-") return (chunks, { precision }) => printLines(jsonLines(chunks, precision));
+  if (path === "-") return (chunks, { precision }) => printLines(vectorLines(chunks, precision));
   const extension = extname(path).toLowerCase();
-  if (extension === ".jsonl") return (chunks, { precision }) => writeFileAtomically(path, encodedLines(jsonLines(chunks, precision)));
+  if (extension === ".jsonl") return (chunks, { precision }) => writeFileAtomically(path, encodeUtf8(vectorLines(chunks, precision)));
   if (extension === ".npy") return (chunks, form) => writeNpy(path, chunks, form);
   throw new OptionError(`--output ${path} has an unknown format.`, "Give a file that ends in .npy or .jsonl, or - for standard output.");
 }
@@ -47,12 +48,12 @@ export async function printLines(lines: AsyncIterable<string>): Promise<void> {
   for await (const line of lines) if (!process.stdout.write(shown(line))) await once(process.stdout, "drain");
 }
 
-async function* encodedLines(lines: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
-  const encoder = new TextEncoder();
-  for await (const line of lines) yield encoder.encode(line);
+/** Objects as JSON, each on a line. */
+export function* jsonLines(items: Iterable<object>): Generator<string> {
+  for (const item of items) yield `${JSON.stringify(item)}\n`;
 }
 
-async function* jsonLines(chunks: AsyncIterable<VectorChunk>, precision: Precision): AsyncGenerator<string> {
+async function* vectorLines(chunks: AsyncIterable<VectorChunk>, precision: Precision): AsyncGenerator<string> {
   for await (const { records, data, scales, dimension } of chunks) {
     const width = rowElements[precision](dimension);
     for (const [row, record] of records.entries()) {
@@ -79,7 +80,7 @@ async function writeNpy(path: string, chunks: AsyncIterable<VectorChunk>, { prec
       await rows.write(chunk.data);
       if (chunk.scales) await scaleRows.write(chunk.scales);
       hasRecords ||= chunk.records.some(({ id, metadata }) => id !== undefined || metadata !== undefined);
-      if (hasRecords) await records.write(new TextEncoder().encode(chunk.records.map((record) => `${JSON.stringify(record)}\n`).join("")));
+      if (hasRecords) for await (const piece of encodeUtf8(jsonLines(chunk.records))) await records.write(piece);
       length += chunk.length;
     }
     const isScaled = precision === "int8" && ranges === undefined;
@@ -111,7 +112,7 @@ class Spool {
     this.#path = `${path}.${process.pid}.spool`;
   }
 
-  async write({ buffer, byteOffset, byteLength }: VectorChunk["data"]): Promise<void> {
+  async write({ buffer, byteOffset, byteLength }: ArrayBufferView): Promise<void> {
     this.#handle ??= await this.#open();
     const handle = this.#handle;
     await fileOperation("write", this.#path, () => handle.writeFile(new Uint8Array(buffer, byteOffset, byteLength)));

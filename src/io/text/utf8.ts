@@ -1,4 +1,4 @@
-/** Bytes that arrive in pieces, checked and decoded as UTF-8 text. */
+/** Bytes that arrive in pieces, checked and decoded as UTF-8 text; and texts encoded in pieces. */
 import { DataError } from "../../errors.ts";
 import { concatenate } from "../formats/bytes.ts";
 
@@ -34,6 +34,22 @@ export async function* decodeUtf8(stream: AsyncIterable<Uint8Array>, name: strin
     if (whole > 0) yield decode(bytes.subarray(0, whole));
   }
   if (open.length > 0 && open[0] !== END_OF_FILE) yield decode(open);
+}
+
+/** The least characters of a piece of `encodeUtf8` but the last. */
+const PIECE_CHARACTERS = 2 ** 16;
+
+/** Texts one after another as UTF-8, in pieces. Joined first, many could be longer than any text may be (in V8 2 ** 29 characters). */
+export async function* encodeUtf8(texts: Iterable<string> | AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  let open = "";
+  for await (const text of texts) {
+    open += text;
+    if (open.length < PIECE_CHARACTERS) continue;
+    yield encoder.encode(open);
+    open = "";
+  }
+  if (open !== "") yield encoder.encode(open);
 }
 
 const BYTE_ORDER_MARK = "\uFEFF";

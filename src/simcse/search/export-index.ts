@@ -10,6 +10,7 @@ import type { NamedContent } from "../../io/folder.ts";
 import { streamFaissFlat } from "../../io/formats/faiss.ts";
 import { streamNpy } from "../../io/formats/npy.ts";
 import { type ParquetColumns, streamParquet } from "../../io/formats/parquet.ts";
+import { encodeUtf8 } from "../../io/text/utf8.ts";
 import { checkChoice } from "../../options.ts";
 import { toUnitLength } from "../embedding/unit-length.ts";
 import type { StoredIndex, StoredPart } from "./index-file.ts";
@@ -55,7 +56,7 @@ async function* vectors(index: StoredIndex): AsyncGenerator<Float32Array> {
 
 async function* records(index: StoredIndex): AsyncGenerator<Uint8Array> {
   const line = ({ id, sentence, metadata }: IndexedSentence) => `${JSON.stringify({ sentence, id, metadata })}\n`;
-  for await (const { entries } of index.parts()) yield new TextEncoder().encode(entries.map(line).join(""));
+  for await (const { entries } of index.parts()) yield* encodeUtf8(entries.map(line));
 }
 
 /** Rows of a row group: few enough to be lists of numbers in memory. */

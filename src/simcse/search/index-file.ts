@@ -14,10 +14,12 @@
 import { FormatError, OptionError } from "../../errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import { checkFolder, type Folder, pathIn } from "../../io/folder.ts";
-import { bytesOf } from "../../io/formats/bytes.ts";
+import { bytesOf, concatenate } from "../../io/formats/bytes.ts";
+import { encodeUtf8 } from "../../io/text/utf8.ts";
 import type { Dtype } from "../../io/weights/dtypes.ts";
 import { encodeSafetensors, f32Tensor, openSafetensors, type Safetensors, type TensorToWrite } from "../../io/weights/safetensors.ts";
 import { type Precision, precisions } from "../../kernels/search/precision.ts";
+import { collected } from "../embedding/chunks.ts";
 import { decodeRows, type Encoded, elementsIn, rowElements } from "../embedding/precision.ts";
 import { cosine } from "../evaluation/metrics/cosine.ts";
 import { type IndexedSentence, indexItem, type SentenceId, SentenceIndex } from "./sentence-index.ts";
@@ -49,14 +51,15 @@ const buildAgain = "Build the index again from its sentences.";
 const dtypes: Readonly<Record<Precision, Dtype>> = { f32: "F32", f16: "F16", int8: "I8", binary: "U8" };
 
 /** The bytes of an index's file. The index must not change meanwhile. */
-export function encodeIndex(index: SentenceIndex, { model, fingerprint, probe }: IndexOrigin): AsyncIterable<Uint8Array> {
+export async function* encodeIndex(index: SentenceIndex, { model, fingerprint, probe }: IndexOrigin): AsyncGenerator<Uint8Array> {
   const { dimension, precision, rescores, format: segmentFormat, segments } = index.vectors;
   let first = 0;
-  const parts = segments.flatMap((segment, part) => {
+  const parts: TensorToWrite[] = [];
+  for (const [part, segment] of segments.entries()) {
     const entries = index.entries.slice(first, first + segment.rows);
     first += segment.rows;
-    return partTensors(part, segmentFormat, entries, () => segment.encoded());
-  });
+    parts.push(...(await partTensors(part, segmentFormat, entries, () => segment.encoded())));
+  }
   const metadata = {
     format,
     version,
@@ -68,19 +71,19 @@ export function encodeIndex(index: SentenceIndex, { model, fingerprint, probe }:
     model,
     fingerprint,
   };
-  return encodeSafetensors([f32Tensor("probe", [dimension], () => probe), ...parts], metadata);
+  yield* encodeSafetensors([f32Tensor("probe", [dimension], () => probe), ...parts], metadata);
 }
 
 /** The tensors of one part; `read` gives the vectors of its entries when they are written. */
-function partTensors(
+async function partTensors(
   part: number,
   { stored, dimension }: Pick<SegmentFormat, "dimension" | "stored">,
   entries: readonly IndexedSentence[],
   read: () => Encoded | Promise<Encoded>,
-): TensorToWrite[] {
+): Promise<TensorToWrite[]> {
   const rows = entries.length;
   // Made twice, for its length and for its bytes, because the bytes of all parts together would take much memory.
-  const sentences = () => new TextEncoder().encode(entries.map(lineOf).join(""));
+  const sentences = async () => concatenate(await collected(encodeUtf8(entries.map(lineOf))));
   return [
     {
       name: `vectors.${part}`,
@@ -89,7 +92,7 @@ function partTensors(
       data: async () => bytesOf((await read()).data),
     },
     ...(stored === "int8" ? [f32Tensor(`scales.${part}`, [rows], async () => (await read()).scales!)] : []),
-    { name: `sentences.${part}`, dtype: "U8", shape: [sentences().length], data: sentences },
+    { name: `sentences.${part}`, dtype: "U8", shape: [(await sentences()).length], data: sentences },
   ];
 }
 
@@ -137,12 +140,12 @@ export async function indexWithout(folder: Folder, file: string, ids: ReadonlySe
       return scales ? { data: some, scales: rowsOf(scales, rows, 1) } : { data: some };
     };
     kept.push(
-      ...partTensors(
+      ...(await partTensors(
         written++,
         { dimension, stored },
         rows.map((row) => entries[row]!),
         read,
-      ),
+      )),
     );
   }
   const probe = f32Tensor("probe", [dimension], () => tensors.readF32("probe"));

@@ -1,6 +1,6 @@
 /** An index's file without its model: changed, it has the bytes of an index that is changed in memory; damaged, it is refused. */
 import fc from "fast-check";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { FormatError, SimcseError } from "../../../src/errors.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
 import { writeFiles } from "../../../src/io/folders/writable-folder.ts";
@@ -84,4 +84,19 @@ it("cut or changed anywhere ends in a typed error or loads", async () => {
     }),
     { numRuns: 300 },
   );
+});
+
+it("never makes one text of all sentences, which may be longer than a text can be", async () => {
+  await using index = new SentenceIndex(device, 1);
+  const sentence = "x".repeat(1000);
+  await index.add(
+    Array.from({ length: 1000 }, () => sentence),
+    new Float32Array(1000).fill(1),
+  );
+  const encode = vi.spyOn(TextEncoder.prototype, "encode");
+  const written = concatenate(await collect(encodeIndex(index, { ...origin, probe: Float32Array.of(1) })));
+  const longest = Math.max(...encode.mock.calls.map(([text]) => text?.length ?? 0));
+  encode.mockRestore();
+  expect(written.length).toBeGreaterThan(1_000_000);
+  expect(longest).toBeLessThan(2 ** 16 + 2000);
 });
