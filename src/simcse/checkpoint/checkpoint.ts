@@ -25,14 +25,8 @@ import { type PoolerType, parsePooler } from "../model/poolers.ts";
 import { headDimension, type SentenceHeadConfig } from "../model/sentence-head.ts";
 import { CheckpointNames, checkpointName, isMaskedHead, isSentenceHead } from "./checkpoint-names.ts";
 import { lowerCased } from "./lower-cased.ts";
-import {
-  findTransformer,
-  type ModuleWeights,
-  readSentenceModules,
-  readTextSettings,
-  type SentenceModules,
-  SIMCSE_MLP,
-} from "./sentence-transformers.ts";
+import { readTextSettings } from "./sentence-texts.ts";
+import { findTransformer, type ModuleWeights, readSentenceModules, type SentenceModules, SIMCSE_MLP } from "./sentence-transformers.ts";
 import { type WeightsDtype, weightsForms } from "./written-weights.ts";
 
 /** The original truncates sentences to this many tokens. */

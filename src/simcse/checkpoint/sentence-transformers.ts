@@ -1,6 +1,6 @@
 /**
- * Model folders of sentence-transformers: `modules.json` lists the steps from text to vector, each with its own folder, and
- * `config_sentence_transformers.json` has the prompts.
+ * Model folders of sentence-transformers: `modules.json` lists the steps from text to vector, each with its own folder. How texts are
+ * prepared is read by sentence-texts.ts.
  *
  * Supported are a transformer, pooling of any kind, and then dense layers, layer norms, dropout (which does nothing here), scaling to unit
  * length, and cutting every vector (`truncate_dim`). If SimCSE has a pooler that does the same, the modules become that pooler, which can be
@@ -14,7 +14,7 @@ import { show } from "../../show.ts";
 import type { TextPreparation } from "../embedding/prompts.ts";
 import type { PoolerType } from "../model/poolers.ts";
 import { activationNames, type DenseStep, type SentenceHeadConfig, type SentenceStep } from "../model/sentence-head.ts";
-import { checkTransformerSettings } from "./sentence-settings.ts";
+import { checkTruth, GET_AGAIN, PROMPTS_FILE, SETTINGS_FILE, SETTINGS_FILES } from "./sentence-texts.ts";
 
 /** A folder of weights, and the names of its tensors in the model: `linear.weight` becomes `sentenceHead.steps.0.linear.weight`. */
 export interface ModuleWeights {
@@ -34,21 +34,7 @@ export interface SentenceModules {
   readonly modules: readonly ModuleWeights[];
 }
 
-/** How texts are prepared before the transformer. */
-export interface TextSettings {
-  /** Sentences are truncated to this many tokens, special tokens included; null if only the positions limit them. */
-  readonly maxLength: number | null;
-  readonly texts: TextPreparation;
-}
-
 const MODULES_FILE = "modules.json";
-const PROMPTS_FILE = "config_sentence_transformers.json";
-const SETTINGS_FILE = "sentence_bert_config.json";
-/** The settings under the names of older versions too; the first one found counts. */
-const SETTINGS_FILES = [
-  SETTINGS_FILE,
-  ...["roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"].map((name) => `sentence_${name}_config.json`),
-];
 
 /** Where the dense layer is written. */
 export const DENSE_FOLDER = "2_Dense";
@@ -72,7 +58,6 @@ const POOLERS: Readonly<Partial<Record<Pooling, PoolerType>>> = { first: "cls_be
 /** The module in PyTorch that has the activations. */
 const ACTIVATIONS = "torch.nn.modules.activation.";
 
-const GET_AGAIN = "Correct the file, or get the model again.";
 /** If given, the transformer is used with this pooler and without the modules after it. */
 const WITHOUT_MODULES = "Give a pooler (--pooler avg, for example) to use its transformer without the other modules.";
 
@@ -88,15 +73,6 @@ export async function findTransformer(folder: Folder): Promise<Folder | null> {
     `${pathIn(folder, MODULES_FILE)} begins with ${show(first?.name ?? null)}, expected Transformer`,
     "Use a model whose first module is a BERT or RoBERTa.",
   );
-}
-
-/** How texts are prepared and where they are truncated, by the folder's own files and those of its transformer. */
-export async function readTextSettings(folder: Folder, transformer: Folder): Promise<TextSettings> {
-  const settings = await readSettings(transformer);
-  return {
-    maxLength: await readMaxLength(transformer, settings),
-    texts: { ...(await readPrompts(folder)), ...(readLowerCase(settings) && { lowerCase: true }) },
-  };
 }
 
 /**
@@ -262,11 +238,6 @@ function sizeIn(folder: Folder, field: string, value: unknown): number {
 }
 
 /** Throws `FormatError` unless a field's value is true or false. */
-function checkTruth(path: string, field: string, value: unknown): asserts value is boolean {
-  if (typeof value !== "boolean") throw new FormatError(`${path}: ${field} must be true or false, found ${show(value)}`, GET_AGAIN);
-}
-
-/** Throws `FormatError` for a layer of something else than the sentence's vector. */
 function checkVectors(folder: Folder, config: Readonly<Record<string, unknown>>): void {
   const vectors = ["module_input_name", "module_output_name"].map((field) => config[field] ?? "sentence_embedding");
   if (vectors.every((vector) => vector === "sentence_embedding")) return;
@@ -298,78 +269,6 @@ async function readDense(folder: Folder): Promise<DenseStep> {
     activation,
     residual: use_residual,
   };
-}
-
-/** Every sentence-transformers model has `query` and `document`; they are empty if the model does not set them. */
-const USUAL_PROMPTS = { query: "", document: "" };
-
-async function readPrompts(folder: Folder): Promise<TextPreparation> {
-  const path = pathIn(folder, PROMPTS_FILE);
-  const config = (await findObject(folder, PROMPTS_FILE)) ?? {};
-  const { default_prompt_name: name = null } = config;
-  const saved = config.prompts ?? {};
-  const isPrompts = typeof saved === "object" && !Array.isArray(saved);
-  if (!isPrompts || !Object.values(saved).every((prompt) => prompt === null || typeof prompt === "string")) {
-    throw new FormatError(`${path}: prompts must be texts by name, found ${show(saved)}`, GET_AGAIN);
-  }
-  const prompts = {
-    ...USUAL_PROMPTS,
-    ...Object.fromEntries(Object.entries(saved).map(([key, prompt]) => [key, (prompt as string | null) ?? ""])),
-  };
-  if (name !== null && !(typeof name === "string" && Object.hasOwn(prompts, name))) {
-    throw new FormatError(`${path}: default_prompt_name ${show(name)} is none of its prompts ${show(Object.keys(prompts))}`, GET_AGAIN);
-  }
-  return { prompts, defaultPromptName: name as string | null };
-}
-
-/** The smallest length for truncation: [CLS], a token, [SEP]. */
-const LEAST_LENGTH = 3;
-
-/** A transformer's settings, and the name of their file in messages. */
-interface TransformerSettings {
-  readonly path: string;
-  readonly settings: Readonly<Record<string, unknown>>;
-}
-
-/** The settings in the transformer's folder. Throws `FormatError` for one that is not supported. */
-async function readSettings(folder: Folder): Promise<TransformerSettings> {
-  for (const file of SETTINGS_FILES) {
-    const settings = await findObject(folder, file);
-    if (settings === null) continue;
-    const path = pathIn(folder, file);
-    checkTransformerSettings(path, settings);
-    return { path, settings };
-  }
-  return { path: pathIn(folder, SETTINGS_FILE), settings: {} };
-}
-
-/** Whether texts are lower-cased before anything else. */
-function readLowerCase({ path, settings }: TransformerSettings): boolean {
-  const said = settings.do_lower_case ?? false;
-  checkTruth(path, "do_lower_case", said);
-  return said;
-}
-
-/** The limit in the settings, or else that of the tokenizer; null if neither has one. */
-async function readMaxLength(folder: Folder, { path, settings }: TransformerSettings): Promise<number | null> {
-  const { max_seq_length = null } = settings;
-  const given = lengthOf(settings.processor_kwargs) ?? lengthOf(settings.tokenizer_args) ?? max_seq_length;
-  if (Number.isInteger(given) && (given as number) >= LEAST_LENGTH) return given as number;
-  if (given !== null) {
-    throw new FormatError(
-      `${path}: max_seq_length must be a whole number of at least ${LEAST_LENGTH}, found ${show(given)}`,
-      "Correct the file, or remove it: then the model's positions are the limit.",
-    );
-  }
-  const config = (await findObject(folder, "tokenizer_config.json")) ?? {};
-  // The first versions of transformers called it max_len.
-  const { model_max_length: said = config.max_len } = config;
-  // There, a number of 30 digits means no limit.
-  return typeof said === "number" && said >= LEAST_LENGTH && Number.isFinite(said) ? Math.floor(said) : null;
-}
-
-function lengthOf(options: unknown): unknown {
-  return typeof options === "object" && options !== null && "model_max_length" in options ? options.model_max_length : null;
 }
 
 /**
