@@ -1,5 +1,5 @@
 /** Words that a command does not understand. */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { expect, it } from "vitest";
 import { explainArgumentErrors } from "../../../tools/cli/argument-errors.ts";
 
@@ -9,7 +9,14 @@ function run(...words: string[]) {
   const similarity = new Command("similarity").argument("[texts...]").action((given: string[]) => {
     texts = given;
   });
-  const encode = new Command("encode").option("--input <file>").action(() => {});
+  const encode = new Command("encode")
+    .option("--input <file>")
+    .option("--input_format <format>")
+    .option("--pooler <type>")
+    .option("--max_length <n>")
+    .option("--no-normalize")
+    .addOption(new Option("--secret_name <x>").hideHelp())
+    .action(() => {});
   const doctor = new Command("doctor").action(() => {});
   const program = new Command("simcse").addCommand(similarity).addCommand(encode).addCommand(doctor);
   explainArgumentErrors(program);
@@ -25,9 +32,27 @@ it("says how to give a text that begins with a dash, where a command takes texts
   expect(run("similarity", "-5 degrees today", "five below zero").said).toBe(
     `error: unknown option '-5 degrees today'\n  If it is a text, put -- before it: simcse similarity … -- "-5 degrees today"\n`,
   );
-  expect(run("similarity", "--offline", "a text").said).toBe("error: unknown option '--offline'\n");
   expect(run("similarity", "--", "-5 degrees today").texts).toEqual(["-5 degrees today"]);
-  expect(run("encode", "-5 degrees").said).toBe("error: unknown option '-5 degrees'\n");
+});
+
+it.each([
+  ["encode", "--pooler_type", "Did you mean --pooler? "],
+  ["encode", "--max_seq_length", "Did you mean --max_length? "],
+  ["encode", "--input_file", "Did you mean --input or --input_format? "],
+  ["encode", "--normalize_embeddings", "Did you mean --no-normalize? "],
+  ["encode", "--max", "Did you mean --max_length? "],
+  ["encode", "--secret", ""],
+  ["encode", "--wanted", ""],
+  ["encode", "-o", ""],
+  ["encode", "-5 degrees", ""],
+  ["similarity", "--offline", ""],
+])("%s %s: what an option is called here, or where all options are shown", (command, option, meant) => {
+  expect(run(command, option, "x").said).toBe(`error: unknown option '${option}'\n  ${meant}simcse ${command} --help shows the options.\n`);
+});
+
+it("leaves Commander's proposal of a name with few other letters", () => {
+  const { said } = run("encode", "--poolr", "x");
+  expect(said).toBe("error: unknown option '--poolr'\n(Did you mean --pooler?)\n  simcse encode --help shows the options.\n");
 });
 
 it("names the option that takes a file, where a command has no arguments", () => {
