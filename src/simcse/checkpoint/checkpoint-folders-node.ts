@@ -15,7 +15,8 @@ const leftover = /^\..+\.[0-9a-f-]{36}\.(partial|old)$|^\.checkpoint-\d+\.old$/;
 async function listCheckpoints(output: string): Promise<string[]> {
   const names = await fileOperation("read", output, async () => {
     try {
-      return await readdir(output);
+      // A file of such a name, such as an archive of a checkpoint, is none.
+      return (await readdir(output, { withFileTypes: true })).flatMap((entry) => (entry.isFile() ? [] : [entry.name]));
     } catch (error) {
       if (errorCode(error) === "ENOENT") return [];
       throw error;

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { openCheckpoint } from "../../../src/simcse/checkpoint/checkpoint-folders-node.ts";
+import { DiskCheckpoints, openCheckpoint } from "../../../src/simcse/checkpoint/checkpoint-folders-node.ts";
 import { readTrainingState } from "../../../src/simcse/checkpoint/training-checkpoint.ts";
 import { temporaryFolder } from "../../tiny-model.ts";
 
@@ -26,6 +26,12 @@ it("are told from the output folder of their run, whose last one is named", asyn
   expect((await openCheckpoint(last)).name).toBe(last);
   const copy = await written("copy", {});
   expect((await openCheckpoint(`${copy}/`)).name).toBe(`${copy}/`);
+});
+
+it("are found beside files that have such a name", async () => {
+  const last = await written("beside/checkpoint-9", {});
+  await writeFile(join(folder, "beside", "checkpoint-10"), "an archive");
+  expect((await new DiskCheckpoints(join(folder, "beside")).last())!.name).toBe(last);
 });
 
 it("are told from what a run leaves at its end", async () => {
