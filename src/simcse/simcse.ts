@@ -191,10 +191,11 @@ export class SimCSE {
 
   /**
    * Trains the model on sentences, pairs, or pairs with a hard negative: `await` the run for its end, or iterate over it for its steps. The
-   * model can encode during training, and can be trained again. An index is dropped, because its vectors no longer match the model. Rejects
-   * with `OptionError` for options that are unknown or impossible, and for sentences without pairs if the model has no dropout and none is
-   * given; with `DataError`, naming the example by its number from 1, for one that cannot be trained on, `CapacityError` when the device has
-   * no room, and `DivergenceError` when the loss is NaN or infinite.
+   * model can encode during training, and can be trained again; calls of `encode` that are in progress when training begins may throw
+   * `ClosedError`, because a model that was not loaded for `training` gets other memory then. An index is dropped, because its vectors no
+   * longer match the model. Rejects with `OptionError` for options that are unknown or impossible, and for sentences without pairs if the
+   * model has no dropout and none is given; with `DataError`, naming the example by its number from 1, for one that cannot be trained on,
+   * `CapacityError` when the device has no room, and `DivergenceError` when the loss is NaN or infinite.
    */
   train(examples: TrainingExamples, options: TrainingOptions = {}): TrainingRun {
     return this.#startTraining(options, async ({ maxLength }) =>

@@ -58,7 +58,11 @@ export class EncoderPrograms {
   }
 
   checkOpen(): void {
-    if (this.#closed) throw new ClosedError("The model is closed.", "Encode before close(), or load the model again.");
+    if (this.#closed)
+      throw new ClosedError(
+        "The model is closed.",
+        "Encode before close(), or load the model again; a call that was in progress when training began can be repeated.",
+      );
   }
 
   /** The program for the sentences of a call, in batches of at most `batchSize` of them, or of any size if it is null. Calls take turns. */
