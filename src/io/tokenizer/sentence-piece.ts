@@ -9,7 +9,7 @@ import { addedToken } from "./added-tokens.ts";
 
 /** Numbers of the fields that are read. */
 const MODEL = { pieces: 1, trainer: 2, normalizer: 3 } as const;
-const PIECE = { text: 1, score: 2 } as const;
+const PIECE = { text: 1, score: 2, kind: 3 } as const;
 const TRAINER = { kind: 3 } as const;
 const NORMALIZER = { charsmap: 2 } as const;
 
@@ -21,14 +21,28 @@ const FIRST = ["<s>", "<pad>", "</s>", "<unk>"];
 const OWN_SPECIAL = 3;
 const MASK = "<mask>";
 
+/** The values of `PIECE.kind` for pieces that are found in a text before all others, as the tokens that they are; special or not. */
+const [CONTROL, USER_DEFINED] = [3, 4];
+
 type Scored = readonly [piece: string, score: number];
+
+interface Piece {
+  readonly text: string;
+  readonly score: number;
+  readonly kind: number | undefined;
+}
 
 /** The definition; `path` names the file in errors. Throws `FormatError` for a damaged file, or a model that is not Unigram. */
 export function sentencePieceDefinition(path: string, file: Uint8Array): Readonly<Record<string, unknown>> {
   const { pieces, charsmap } = read(path, file);
   const zero = (token: string): Scored => [token, 0];
-  const vocab = [...FIRST.map(zero), ...pieces.slice(OWN_SPECIAL), zero(MASK)];
-  const special = [...FIRST.map((content, id) => addedToken(id, content, true)), addedToken(vocab.length - 1, MASK, true)];
+  const others = pieces.slice(OWN_SPECIAL);
+  const vocab = [...FIRST.map(zero), ...others.map(({ text, score }): Scored => [text, score]), zero(MASK)];
+  const defined = others.flatMap(({ text, kind }, at) =>
+    kind === CONTROL || kind === USER_DEFINED ? [{ ...addedToken(FIRST.length + at, text, kind === CONTROL), normalized: false }] : [],
+  );
+  const special = FIRST.map((content, id) => addedToken(id, content, true));
+  const added = [...special, ...defined, addedToken(vocab.length - 1, MASK, true)];
   const metaspace = { type: "Metaspace", replacement: "▁", prepend_scheme: "always", split: true };
   const token = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
   const framed = (id: string) => [id, { id, ids: [FIRST.indexOf(id)], tokens: [id] }] as const;
@@ -37,7 +51,7 @@ export function sentencePieceDefinition(path: string, file: Uint8Array): Readonl
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: special,
+    added_tokens: added,
     normalizer: charsmap.length > 0 ? { type: "Precompiled", precompiled_charsmap: btoa(decodeLatin1(charsmap)) } : null,
     pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "WhitespaceSplit" }, metaspace] },
     post_processor: {
@@ -51,9 +65,9 @@ export function sentencePieceDefinition(path: string, file: Uint8Array): Readonl
   };
 }
 
-function read(path: string, file: Uint8Array): { readonly pieces: readonly Scored[]; readonly charsmap: Uint8Array } {
+function read(path: string, file: Uint8Array): { readonly pieces: readonly Piece[]; readonly charsmap: Uint8Array } {
   const damaged = (why: string) => new FormatError(`${path} is no SentencePiece model: ${why}`, "Get the file again.");
-  const pieces: Scored[] = [];
+  const pieces: Piece[] = [];
   let charsmap: Uint8Array = new Uint8Array();
   let kind = UNIGRAM;
   try {
@@ -81,10 +95,15 @@ function lastOf(message: Uint8Array, wanted: number): Field["value"] | undefined
 }
 
 /** Throws TypeError for a piece that is no text with a score. */
-function pieceOf(message: Uint8Array): Scored {
+function pieceOf(message: Uint8Array): Piece {
   const text = lastOf(message, PIECE.text);
   const score = lastOf(message, PIECE.score) ?? new Uint8Array(4);
   if (!(text instanceof Uint8Array && score instanceof Uint8Array && score.length === 4)) throw new TypeError("a piece is damaged");
   const view = new DataView(score.buffer, score.byteOffset, score.byteLength);
-  return [new TextDecoder("utf-8", { fatal: true }).decode(text), view.getFloat32(0, true)];
+  const kind = lastOf(message, PIECE.kind);
+  return {
+    text: new TextDecoder("utf-8", { fatal: true }).decode(text),
+    score: view.getFloat32(0, true),
+    kind: typeof kind === "number" ? kind : undefined,
+  };
 }

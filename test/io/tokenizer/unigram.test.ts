@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../../src/errors.ts";
 import { MemoryFolder } from "../../../src/io/folder.ts";
+import { float, integer, message, text } from "../../../src/io/formats/protobuf.ts";
 import { countTokens, pruneTokenizer } from "../../../src/io/tokenizer/prune.ts";
 import { loadTokenizer } from "../../../src/io/tokenizer.ts";
 
@@ -48,6 +49,23 @@ it("pruned, it gives the texts that it was counted on the same tokens", async ()
   const { tokenizer, oldIds } = await pruneTokenizer(large, await countTokens(large, texts), 108);
   for (const text of texts) expect(tokenizer.encode(text, 512).map((id) => oldIds[id]!)).toEqual(large.encode(text, 512));
   expect([tokenizer.vocabSize, tokenizer.padId, oldIds[tokenizer.maskId]]).toEqual([108, 1, 109]);
+});
+
+it("pieces that its user defined, or that control it, are tokens wherever they stand in a text, as in transformers", async () => {
+  const piece = (name: string, kind: number) => message(1, [...text(1, name), ...float(2, 0), ...integer(3, kind)]);
+  const parts = [model, ...piece("<sym>", 4), ...piece("[USR]", 4), ...piece("<ctl>", 3)] as Uint8Array[];
+  const tokenizer = await loadTokenizer(oldest(new Uint8Array(Buffer.concat(parts))));
+  const plain = await loadTokenizer(published);
+  const words = (words: string) => plain.encode(words, 512).slice(1, -1);
+  expect(tokenizer.encode("a[USR]b <sym>", 512)).toEqual([0, ...words("a"), 110, ...words("b"), 109, 2]);
+  expect(tokenizer.encode("<ctl>", 512)).toEqual([0, 111, 2]);
+  expect([tokenizer.maskId, tokenizer.vocabSize]).toEqual([112, 113]);
+  const { added_tokens } = JSON.parse(tokenizer.files.get("tokenizer.json")!);
+  expect(added_tokens.slice(4, 7).map((token: object) => Object.values(token))).toEqual([
+    [109, "<sym>", false, false, false, false, false],
+    [110, "[USR]", false, false, false, false, false],
+    [111, "<ctl>", false, false, false, false, true],
+  ]);
 });
 
 it("SentencePiece's file is refused when it is damaged, or belongs to a model that numbers its pieces otherwise", async () => {
