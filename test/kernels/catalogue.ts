@@ -213,7 +213,7 @@ export const catalogue: Record<string, (tape: Tape, sizes: Sizes) => (Value | nu
     const examples = tape.extent("examples", 31);
     const x = tape.input("x", float(dtype, live ? tape.extent("rows", 62) : 62, width));
     const views = splitViews(x, 2, examples);
-    return [...views.flatMap((y) => withGradients(tape, y)), ...withGradients(tape, reshape(x, [31, 2 * width]))];
+    return [...views.flatMap((y) => withGradients(tape, y)), ...withGradients(tape, reshape(x, [live ? examples : 31, 2 * width]))];
   },
   classifiers(tape, { width, live }) {
     const count = live ? tape.extent("classifiers", 8) : 8;

@@ -10,19 +10,19 @@ import { cast } from "../../src/kernels/cast.ts";
 import { concat } from "../../src/kernels/concat.ts";
 import { dropout } from "../../src/kernels/dropout.ts";
 import { gated } from "../../src/kernels/gated.ts";
-import { elementCount, type FloatType, float, floatOf, type Value } from "../../src/kernels/language/operation.ts";
+import { gatherRows } from "../../src/kernels/gather-rows.ts";
+import { elementCount, type FloatType, float, floatOf, u32, type Value } from "../../src/kernels/language/operation.ts";
 import { layerNorm, residualLayerNorm } from "../../src/kernels/layer-norm.ts";
 import { lowRank } from "../../src/kernels/low-rank.ts";
 import { matmul } from "../../src/kernels/matmul/matmul.ts";
 import { scale } from "../../src/kernels/pointwise/operation.ts";
 import { gelu, mul, relu, sigmoid, weightedSum } from "../../src/kernels/pointwise/pointwise.ts";
 import { pool } from "../../src/kernels/pool.ts";
-import { reshape } from "../../src/kernels/reshape.ts";
 import { rmsNorm } from "../../src/kernels/rms-norm.ts";
 import { rotary } from "../../src/kernels/rotary.ts";
 import { slice } from "../../src/kernels/slice.ts";
 import { spreadHeads } from "../../src/kernels/spread-heads.ts";
-import { mean, sum } from "../../src/kernels/sum.ts";
+import { sum } from "../../src/kernels/sum.ts";
 import { openTestDevice } from "../device.ts";
 import { expectClose } from "./close.ts";
 import { normals } from "./data.ts";
@@ -36,7 +36,9 @@ const batch = packedBatch([7, 31, 1, 18].map((length) => ({ length })));
 const width = 24;
 const rows = batch.rows;
 const capacity = { tokens: rows, sentences: batch.lengths.length, longest: 32 };
-const step = { ...batchStep(batch), seed: 3, step: 5 };
+const { inputs, live } = batchStep(batch);
+/** All rows are live, in their order. */
+const step = { inputs: { ...inputs, numbers: Uint32Array.from({ length: rows }, (_, row) => row) }, live, seed: 3, step: 5 };
 
 interface Inputs {
   readonly x: Value;
@@ -108,24 +110,23 @@ async function results(operation: (typeof operations)[string], dtype: FloatType,
     device,
     (tape) => {
       const batch = batchInputs(tape, capacity);
-      const live = (name: string) => cast(tape.use(held[name]!), dtype);
-      const rowsOf = (name: string) => reshape(live(name), [tape.extent("tokens", capacity.tokens), width]);
+      const numbers = tape.input("numbers", u32(tape.extent("tokens", capacity.tokens)));
+      const rowsOf = (name: string) => cast(gatherRows(held[name]!, numbers), dtype);
       const [x, other] = [rowsOf("x"), rowsOf("other")];
       const inputs: Inputs = {
         x,
         other,
         qkv: concat([x, other, x], 1),
-        weight: live("weight"),
+        weight: cast(tape.use(held.weight!), dtype),
         vector: tape.use(held.vector!),
         batch,
       };
       const y = operation(inputs);
-      const flat = reshape(cast(y, "f32"), [y.shape.reduce<number>((n, d) => n * (typeof d === "number" ? d : d.capacity), 1)]);
       const outputs: Record<string, Value> = { y: cast(y, "f32") };
       const targets = ["x", "other", "weight", "vector"];
       gradient(
         tape,
-        scale(mean(flat), flat.shape[0] as number),
+        sum(cast(y, "f32")),
         targets.map((name) => held[name]!),
       ).forEach((value, i) => {
         if (value !== null) outputs[`d${targets[i]}`] = value;

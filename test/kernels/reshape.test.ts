@@ -38,7 +38,10 @@ describe("reshape", () => {
     program.close();
   });
 
-  it("refuses a shape of another size", async () => {
+  it("refuses a shape of another size, and one without a live dimension for a live tensor", async () => {
     await expect(build(device, (tape) => ({ y: reshape(tape.input("x", f32(6)), [4, 2]) }))).rejects.toThrow(ShapeError);
+    await expect(build(device, (tape) => ({ y: reshape(tape.input("x", f32(tape.extent("rows", 6))), [6]) }))).rejects.toThrow(
+      "reshape: [rows≤6] is live and [6] is not: it would hold what lies beyond the live part.",
+    );
   });
 });
