@@ -99,7 +99,7 @@ export interface LoadedTraining {
   readonly hooks: RunHooks;
   /** Null if no place for checkpoints is given. */
   readonly checkpoints: CheckpointStore | null;
-  /** Called before the first step with the parts that replace the model's own. */
+  /** Called before the first step with the parts that replace the model's own, and again when it is about to run. */
   readonly replace: (parts: LoadedParts) => void;
 }
 
@@ -179,8 +179,8 @@ export async function trainLoaded(
     );
   }
   const start = options.resume && checkpoints ? await startAt(await checkpoints.last(), settings, set) : null;
-  const { model, encoder } = await trainableParts(parts, { settings, set, start });
-  replace({ model, encoder, fresh: [] });
+  const { model, encoder, fresh } = await trainableParts(parts, { settings, set, start });
+  replace({ model, encoder, fresh });
   using snapshot = settings.keepBest ? await ParameterSnapshot.allocate(model.store) : null;
   if (start && snapshot) await loadBest(start.checkpoint, model, snapshot);
   const run = { model, tokenizer: encoder.tokenizer, set, settings, devices: options.devices ?? [], reading: encoder };
@@ -189,6 +189,11 @@ export async function trainLoaded(
     from: start && withKnownBest(start.state, settings, { hasWeights: snapshot?.isTaken === true }),
     hooks: {
       ...hooks,
+      onStart: (plan) => {
+        // A start that failed has trained nothing: the next one gives these tensors the initial values of its own seed.
+        replace({ model, encoder, fresh: [] });
+        hooks.onStart(plan);
+      },
       signal: options.signal ? AbortSignal.any([options.signal, hooks.signal]) : hooks.signal,
       evaluate: options.evaluate,
       saveBest: snapshot ? () => snapshot.take() : undefined,
@@ -212,10 +217,7 @@ interface TrainingStart {
 }
 
 /** The model with memory for this training, at its start, and an encoder with its pooler; the replaced parts are closed. */
-async function trainableParts(
-  parts: LoadedParts,
-  { settings, set, start }: TrainingStart,
-): Promise<Pick<LoadedParts, "model" | "encoder">> {
+async function trainableParts(parts: LoadedParts, { settings, set, start }: TrainingStart): Promise<LoadedParts> {
   const { device, config, tuning } = parts.model;
   const needs = modelNeeds(settings, set);
   const fits = start === null && hasAll(parts.model, needs);
@@ -231,7 +233,7 @@ async function trainableParts(
         : await Encoder.create(model, parts.encoder.tokenizer, { pooler, maxLength, batchSize, normalize, texts, threads });
     if (encoder !== parts.encoder) parts.encoder.close();
     if (!fits) parts.model.close();
-    return { model, encoder };
+    return { model, encoder, fresh: start === null ? fresh : [] };
   } catch (error) {
     if (!fits) model.close();
     throw error;

@@ -186,6 +186,14 @@ it("stops at a signal, keeps the best weights, and pretrains", async () => {
   model.close();
 });
 
+it("a start that failed leaves nothing of its seed", async () => {
+  const [model, other] = [await load({ pooler: "cls" }), await load({ pooler: "cls" })];
+  await expect(model.train(pairs, { ...options, seed: 1, matryoshkaDims: [7] })).rejects.toThrow(OptionError);
+  for (const one of [model, other]) await one.train(pairs, { ...options, seed: 2, maxSteps: 1 });
+  expect(Buffer.compare(await bytesOf(model), await bytesOf(other))).toBe(0);
+  for (const one of [model, other]) one.close();
+});
+
 it("takes an option that is undefined as one that is not given", async () => {
   const model = await load();
   const unset = { learningRate: undefined, maxLength: undefined, evaluationStrategy: undefined, evalSteps: undefined } as object;
