@@ -5,7 +5,7 @@
 import { DataError } from "../../errors.ts";
 import { checkFolder, type Folder, pathIn } from "../folder.ts";
 import { mistakenFor } from "../mistaken-file.ts";
-import { type OpenStream, peeked } from "./peek.ts";
+import { type OpenStream, orClosed, peeked } from "./peek.ts";
 
 /** Bytes to read a text or a table from. */
 export interface ByteSource {
@@ -65,15 +65,12 @@ function checkNotMistaken(first: Uint8Array, name: string): void {
 
 const isGzip = (bytes: Uint8Array) => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
+/** What reads a packed stream ahead also closes it, without waiting: the piece that it waits for may never come. */
 async function* unpacked(pieces: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
   const { first, all } = await peeked(pieces);
-  try {
-    if (first === undefined) return;
-    checkNotMistaken(first, name);
-    yield* isGzip(first) ? onceUnpacked(gunzip(all, name), name) : all;
-  } finally {
-    await all.return();
-  }
+  if (first === undefined) return;
+  await orClosed(all, () => checkNotMistaken(first, name));
+  yield* isGzip(first) ? onceUnpacked(gunzip(all, name), name) : all;
 }
 
 /** Servers and programs that pack what is packed already make files whose content would look like no text. */

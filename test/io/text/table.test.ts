@@ -1,6 +1,6 @@
 /** Tables against what pandas and pyarrow wrote (golden/tables.json), in pieces of every size, and refusals of anything but tables. */
 import { readFileSync } from "node:fs";
-import { gzipSync } from "node:zlib";
+import { constants, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, it, vi } from "vitest";
@@ -420,6 +420,31 @@ it("closes a stream that is refused, or not read to its end", async () => {
     await read(streamSource(stream, name)).catch(() => {});
     await vi.waitFor(() => expect(isClosed, name).toBe(true));
   }
+});
+
+it("a packed stream can be left while its next piece is still to come", async () => {
+  const beginning = gzipSync("a text\n".repeat(3000), { finishFlush: constants.Z_SYNC_FLUSH });
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  let isClosed = false;
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    try {
+      yield beginning;
+      await ended;
+    } finally {
+      isClosed = true;
+    }
+  }
+  const { texts } = await openTexts(streamSource(pieces(), "a.txt.gz"));
+  for await (const text of texts) {
+    expect(text).toBe("a text");
+    break;
+  }
+  expect(isClosed).toBe(false);
+  end();
+  await vi.waitFor(() => expect(isClosed).toBe(true));
 });
 
 it.each([false, true])("reads the stream of a file that cannot be iterated, as in Safari (packed: %s)", async (packed) => {
