@@ -107,5 +107,3 @@ function lengthOf(options: unknown): unknown {
 export function checkTruth(path: string, field: string, value: unknown): asserts value is boolean {
   if (typeof value !== "boolean") throw new FormatError(`${path}: ${field} must be true or false, found ${show(value)}`, GET_AGAIN);
 }
-
-/** Throws `FormatError` for a layer of something else than the sentence's vector. */

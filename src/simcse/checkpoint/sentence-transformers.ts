@@ -237,7 +237,7 @@ function sizeIn(folder: Folder, field: string, value: unknown): number {
   throw new FormatError(`${pathIn(folder, "config.json")}: ${field} must be from 1 to ${MOST_FEATURES}, found ${show(value)}`, GET_AGAIN);
 }
 
-/** Throws `FormatError` unless a field's value is true or false. */
+/** Throws `FormatError` for a layer of something else than the sentence's vector. */
 function checkVectors(folder: Folder, config: Readonly<Record<string, unknown>>): void {
   const vectors = ["module_input_name", "module_output_name"].map((field) => config[field] ?? "sentence_embedding");
   if (vectors.every((vector) => vector === "sentence_embedding")) return;
