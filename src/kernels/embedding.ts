@@ -21,7 +21,6 @@ import {
   type Kernel,
   type Operand,
   type Operation,
-  rowWidth,
   type Type,
   u32,
   type Value,
@@ -74,7 +73,9 @@ const operation: Operation<Attributes> = {
   },
   lower({ inputs, outputs: [y], attributes }) {
     const { tokens, word, position, constant } = named(inputs, attributes);
-    const rowsRead = position ? 2 : 1;
+    /** One row of these for each token; those of which all tokens have the first row count for nothing. */
+    const read = position ? [word, position] : [word];
+    const moved: readonly Type[] = [tokens, y!, ...read.map(({ dtype }) => ({ dtype, shape: y!.shape }))];
     return vectorLowering({
       label: "embedding",
       over: y!,
@@ -87,7 +88,7 @@ const operation: Operation<Attributes> = {
     ...(position ? [`positions(token.${tokenField.position} * ${columns}u + column)`] : []),
     ...constant.map(({ name }) => `${name}(column)`),
   ].join(" + ")});`,
-      bytes: (live) => liveBytes(tokens, live) + liveBytes(y!, live) + rowsRead * live(y!.shape[0]!) * rowWidth(y!.shape) * 4,
+      bytes: (live) => moved.reduce((sum, type) => sum + liveBytes(type, live), 0),
     });
   },
   gradient({ inputs, attributes }, [dy]) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
 import { embedding, gatherOrder, gatherRuns } from "../../src/kernels/embedding.ts";
-import { f32 } from "../../src/kernels/language/operation.ts";
+import { f32, float } from "../../src/kernels/language/operation.ts";
 import { openTestDevice } from "../device.ts";
 import * as reference from "../reference/embedding.ts";
 import { expectAdjoint, expectClose, expectSame } from "./close.ts";
@@ -109,6 +109,17 @@ describe("embedding", () => {
       expectClose(y!, reference.embedding({ width, ...batch }, word, values.position, values.tokenType));
       program.close();
     }
+  });
+
+  it("counts one row of a table for each token, in the type that it is stored in", async () => {
+    const width = 12;
+    const program = await build(device, (tape) => {
+      const word = tape.input("word", float("f16", vocabulary, width));
+      const position = tape.input("position", f32(positions, width));
+      return { y: embedding(batchInputs(tape, capacity).tokens, { word, position }) };
+    });
+    expect(program.work()[0]!.bytes).toBe(capacity.tokens * (16 + (2 + 4 + 4) * width));
+    program.close();
   });
 
   it("sums the rows of an id in the same order again: the same bits", async () => {

@@ -20,7 +20,7 @@ export const tokensSeen = (
   { longest, window }: AttentionAttributes,
   { qkv, sentences }: Pick<AttentionInputs, "qkv" | "sentences">,
   live: LiveSize,
-) => Math.min(window === null ? longest : 2 * window + 1, live(qkv.shape[0]!) / live(sentences.shape[0]!));
+) => Math.min(window === null ? longest : 2 * window + 1, live(qkv.shape[0]!) / Math.max(1, live(sentences.shape[0]!)));
 
 /** What every kernel of attention reads. */
 export interface AttentionInputs {
