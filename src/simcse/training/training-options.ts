@@ -303,7 +303,7 @@ function checkTogether(settings: TrainingSettings): void {
     const never = `\`evaluationStrategy\` ${settings.evaluationStrategy}${settings.evaluationStrategy === "no" ? "" : " with `evalSteps` 0"}`;
     throw new OptionError(
       `${never} leaves nothing to ${settings.keepBest ? "choose the best model" : "stop early"} by.`,
-      "Give `evalSteps`, or leave out `keepBest` and `earlyStoppingPatience`.",
+      "Give `evaluationStrategy` epoch, or steps with `evalSteps`; or leave out `keepBest` and `earlyStoppingPatience`.",
     );
   }
   if (settings.metric !== null) checkMetric(settings.metric, settings);
