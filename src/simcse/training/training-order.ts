@@ -17,7 +17,10 @@ export class TrainingOrder {
   readonly batchSize: number;
   readonly updatesPerEpoch: number;
   readonly totalSteps: number;
-  /** The batches of an update: as many as the settings ask for, or all of an epoch that has fewer. */
+  /**
+   * The batches of an update: as many as the settings ask for, or all of an epoch that has fewer. One where duplicates leave no batch full,
+   * because an update is cut into batches by size.
+   */
   readonly accumulation: number;
   /** How many batches the first epoch has, and how many of them have one example, from which a contrastive loss learns nothing. */
   readonly batches: { readonly all: number; readonly ofOne: number };
@@ -30,7 +33,8 @@ export class TrainingOrder {
     // An epoch without duplicates may need a batch or two more or fewer: all epochs have the length of the first.
     const first = this.#batches(0);
     this.batches = { all: first.length, ofOne: first.filter(({ length }) => length === 1).length };
-    this.accumulation = Math.min(settings.gradientAccumulationSteps, first.length);
+    const isFull = first[0]?.length === this.batchSize;
+    this.accumulation = isFull ? Math.min(settings.gradientAccumulationSteps, first.length) : 1;
     this.updatesPerEpoch = this.#updates(first).length;
     this.totalSteps = settings.maxSteps > 0 ? settings.maxSteps : Math.ceil(settings.epochs * this.updatesPerEpoch);
   }

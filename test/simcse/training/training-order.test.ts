@@ -67,6 +67,17 @@ describe("an epoch", () => {
     expect(accumulations({ dropLast: true })).toEqual([1, 1, 1, 2, 3]);
   });
 
+  it("has a batch in each update where duplicates leave none full, which could not be told apart in a larger one", () => {
+    // Five labels: a batch without duplicates has five examples at most.
+    const labelled = { length: 43, keys: (index: number) => [`text ${index}`, `label ${index % 5}`] };
+    const settings = { ...trainingDefaults, batchSize: 16, noDuplicates: true, gradientAccumulationSteps: 4 };
+    const accumulated = new TrainingOrder(labelled, settings);
+    expect(accumulated.accumulation).toBe(1);
+    const updates = epochs(accumulated, 1)[0]!;
+    expect(sorted(updates)).toEqual(all(43));
+    for (const update of updates) expect(new Set(update.map((index) => index % 5)).size).toBe(update.length);
+  });
+
   it("has updates of as many batches, also where a later epoch without duplicates needs fewer", () => {
     for (let seed = 0; seed < 40; seed++) {
       const accumulated = order(50, { seed, noDuplicates: true, gradientAccumulationSteps: 20 });
