@@ -14,6 +14,7 @@ function run(...words: string[]) {
     .option("--input_format <format>")
     .option("--pooler <type>")
     .option("--max_length <n>")
+    .option("--prompt <text>")
     .option("--no-normalize")
     .addOption(new Option("--secret_name <x>").hideHelp())
     .action(() => {});
@@ -40,6 +41,7 @@ it.each([
   ["encode", "--max_seq_length", "Did you mean --max_length? "],
   ["encode", "--input_file", "Did you mean --input or --input_format? "],
   ["encode", "--normalize_embeddings", "Did you mean --no-normalize? "],
+  ["encode", "--sentences", "Did you mean --input? "],
   ["encode", "--max", "Did you mean --max_length? "],
   ["encode", "--secret", ""],
   ["encode", "--wanted", ""],
@@ -53,6 +55,21 @@ it.each([
 it("leaves Commander's proposal of a name with few other letters", () => {
   const { said } = run("encode", "--poolr", "x");
   expect(said).toBe("error: unknown option '--poolr'\n(Did you mean --pooler?)\n  simcse encode --help shows the options.\n");
+});
+
+it("proposes a name with the same word in the place of Commander's with few other letters", () => {
+  expect(run("encode", "--format", "x").said).toBe(
+    "error: unknown option '--format'\n  Did you mean --input_format? simcse encode --help shows the options.\n",
+  );
+});
+
+it.each([
+  ["embed", "Did you mean encode? "],
+  ["encode-file", "Did you mean encode? "],
+  ["eval", ""],
+  ["doctor-gpu", "Did you mean doctor? "],
+])("%s: what a command is called here, or where all commands are shown", (name, meant) => {
+  expect(run(name).said).toBe(`error: unknown command '${name}'\n  ${meant}simcse --help shows the commands.\n`);
 });
 
 it("names the option that takes a file, where a command has no arguments", () => {
