@@ -102,7 +102,8 @@ export function averagedTasks(mode: StsMode): readonly StsTask[] {
 export async function scoreSts(subsets: readonly StsSubset[], encode: Encode, dimension?: number): Promise<StsScores> {
   const pairs = subsets.flatMap((subset) => subset.pairs);
   const gold = pairs.map(({ score }) => score);
-  const cosines = await pairCosines(pairs, encode, dimension);
+  // Those of zeros are counted with the others that are no numbers.
+  const cosines = await pairCosines(pairs, encode, { dimension, ofZeros: Number.NaN });
   const similarities = cosines.map((value) => (Number.isNaN(value) ? 0 : value));
 
   let start = 0;

@@ -53,6 +53,20 @@ function expectClose(found: Readonly<Record<string, number>>, expected: Readonly
 }
 
 describe("scores on a set of one's own equal scikit-learn's, SciPy's and sentence-transformers'", () => {
+  it("pairs with a vector of zeros, whose cosine is 0", async () => {
+    const withZeros = async (texts: string[]) => Float32Array.from(texts.flatMap((text) => (text === "0" ? [0, 0] : [1, Number(text)])));
+    const data = [
+      { a: "1", b: "2", score: 5, label: 1 },
+      { a: "0", b: "1", score: 1, label: 0 },
+      { a: "1", b: "-9", score: 0, label: 0 },
+    ];
+    const scored = await evaluateSet({ kind: "scored pairs", name: "s", data }, { encode: withZeros, device });
+    expect(scored.metrics.spearman).toBeCloseTo(1, 12);
+    const labelled = await evaluateSet({ kind: "labelled pairs", name: "l", data }, { encode: withZeros, device });
+    expect(labelled.metrics).toMatchObject({ ap: 1, accuracy: 1, f1: 1 });
+    expect(labelled.predictions[1]).toMatchObject({ cosine: 0 });
+  });
+
   it("scored pairs", async () => {
     const { metrics, n, main } = await score({ kind: "scored pairs", name: "pairs", data: pairs });
     expectClose(metrics, golden.scored);
