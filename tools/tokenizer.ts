@@ -10,13 +10,12 @@ import { openFolder, writeFileAtomically, writeFolderAtomically } from "../src/i
 import { fileOperation } from "../src/io/folders/errno-node.ts";
 import { makeFolder } from "../src/io/folders/make-folder-node.ts";
 import { countTokens, type PrunedTokenizer, pruneTokenizer } from "../src/io/tokenizer/prune.ts";
-import { learnVocabulary } from "../src/io/tokenizer/vocabulary.ts";
+import { VocabularyLearner } from "../src/io/tokenizer/vocabulary.ts";
 import { loadTokenizer, wordPieceTokenizer } from "../src/io/tokenizer.ts";
 import { openWeights } from "../src/io/weights.ts";
 import { formatCount } from "../src/show.ts";
 import { findTransformer } from "../src/simcse/checkpoint/sentence-transformers.ts";
 import { studentFiles } from "../src/simcse/checkpoint/student.ts";
-import { collected } from "../src/simcse/embedding/chunks.ts";
 import { cacheFlags, findModel, type ModelFlags, modelFlags, modelName } from "./cli/find-model.ts";
 import { flag, wholeNumber, withOptions } from "./cli/options.ts";
 import { say } from "./cli/say.ts";
@@ -73,11 +72,16 @@ async function runTraining(given: TokenizerOptions): Promise<void> {
   if (!overwrite_output_dir && (await (await openFolder(output_dir)).has("tokenizer.json"))) {
     throw new FileError(`${output_dir} already holds a tokenizer.`, "Choose another folder, or allow it with --overwrite_output_dir.");
   }
-  const sentences = await collected(trainingTexts(given));
-  const vocabulary = learnVocabulary(sentences, vocab_size, { lowerCase: lower_case });
+  const learner = new VocabularyLearner(vocab_size, lower_case);
+  let sentences = 0;
+  for await (const text of trainingTexts(given)) {
+    learner.add(text);
+    sentences++;
+  }
+  const vocabulary = learner.vocabulary();
   const { files } = wordPieceTokenizer(vocabulary, { lowerCase: lower_case });
   for (const [name, content] of files) await writeFileAtomically(join(output_dir, name), content);
-  say(`${formatCount(vocabulary.length)} tokens from ${formatCount(sentences.length)} sentences, saved in ${output_dir}`);
+  say(`${formatCount(vocabulary.length)} tokens from ${formatCount(sentences)} sentences, saved in ${output_dir}`);
 }
 
 async function runPruning(given: PruneOptions): Promise<void> {

@@ -1,9 +1,8 @@
 /** Devices come and go in a long process: what a closed one held is given back. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test, vi } from "vitest";
 import { openDevice } from "../../src/gpu/node.ts";
 import { profile } from "../device.ts";
+import { collectGarbage } from "../garbage.ts";
 
 /** What each of Dawn's instances was made with. */
 const instances = vi.hoisted((): (readonly string[])[] => []);
@@ -15,9 +14,6 @@ vi.mock("webgpu", async (original) => {
   };
   return { ...webgpu, create };
 });
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
 
 /** Opens and closes a device, and says whether it was garbage-collected. */
 async function opened(): Promise<() => boolean> {
@@ -34,7 +30,6 @@ test("closed devices are garbage, also Dawn's part of them", async () => {
   for (let i = 0; i < 4; i++) gone.push(await opened());
   // The last one may still be on the stack.
   const allButOne = () => gone.filter((isGone) => isGone()).length >= gone.length - 1;
-  // What a weak reference gave stays until the end of the turn.
   for (let turn = 0; turn < 50 && !allButOne(); turn++) {
     await new Promise((resolve) => setTimeout(resolve, 1));
     collectGarbage();

@@ -36,41 +36,56 @@ const CONTINUATION = "##";
  * special tokens and for one text in the place of several, and DataError for a text without words.
  */
 export function learnVocabulary(sentences: Iterable<string>, size: number, { lowerCase = true }: { lowerCase?: boolean } = {}): string[] {
-  if (!Number.isInteger(size) || size <= SPECIAL_TOKENS.length) {
-    throw new OptionError(`a vocabulary of ${size} tokens has no room`, `Give more than the ${SPECIAL_TOKENS.length} special tokens.`);
-  }
+  const learner = new VocabularyLearner(size, lowerCase);
   checkSeveral("The sentences", sentences);
-  const words = countWords(sentences, lowerCase);
-  if (words.size === 0) throw new DataError("the text holds no word to learn a vocabulary from", "Give text with words in it.");
-  const characters = commonCharacters(words, Math.ceil((size - SPECIAL_TOKENS.length) * CHARACTER_SHARE));
-  const pieces = mergePairs(words, characters, size - SPECIAL_TOKENS.length);
-  return [...SPECIAL_TOKENS, ...pieces];
+  for (const sentence of sentences) learner.add(sentence);
+  return learner.vocabulary();
 }
 
-/**
- * How often each word occurs. The text between blanks is counted first and then split into words once per distinct text, because texts
- * repeat themselves and splitting costs far more than counting.
- */
-function countWords(sentences: Iterable<string>, lowerCase: boolean): Map<string, number> {
-  const words = new Map<string, number>();
-  const chunks = new Map<string, number>();
-  const split = wordSplitter(lowerCase);
-  for (const sentence of sentences) {
-    for (const chunk of sentence.split(/[ \t]+/)) {
+/** `learnVocabulary` for texts that come one after another. */
+export class VocabularyLearner {
+  readonly #words = new Map<string, number>();
+  /**
+   * The text between blanks is counted first and then split into words once per distinct text, because texts repeat themselves and splitting
+   * costs far more than counting.
+   */
+  readonly #chunks = new Map<string, number>();
+  readonly #split: (text: string) => string[];
+
+  constructor(
+    readonly size: number,
+    lowerCase: boolean,
+  ) {
+    if (!Number.isInteger(size) || size <= SPECIAL_TOKENS.length) {
+      throw new OptionError(`a vocabulary of ${size} tokens has no room`, `Give more than the ${SPECIAL_TOKENS.length} special tokens.`);
+    }
+    this.#split = wordSplitter(lowerCase);
+  }
+
+  /** Counts the words of a text. */
+  add(text: string): void {
+    for (const chunk of text.split(/[ \t]+/)) {
       // A long chunk (scripts without blanks) rarely repeats.
-      if (chunk.length <= MAX_WORD_CHARACTERS) count(chunks, chunk, 1);
-      else for (const word of split(chunk)) count(words, word, 1);
+      if (chunk.length <= MAX_WORD_CHARACTERS) count(this.#chunks, chunk, 1);
+      else for (const word of this.#split(chunk)) count(this.#words, word, 1);
     }
   }
-  for (const [chunk, times] of chunks) {
-    for (const word of split(chunk)) count(words, word, times);
+
+  /** The vocabulary of all texts so far; to be called once. Throws DataError if they have no word. */
+  vocabulary(): string[] {
+    for (const [chunk, times] of this.#chunks) for (const word of this.#split(chunk)) count(this.#words, word, times);
+    if (this.#words.size === 0) throw new DataError("the text holds no word to learn a vocabulary from", "Give text with words in it.");
+    const room = this.size - SPECIAL_TOKENS.length;
+    const characters = commonCharacters(this.#words, Math.ceil(room * CHARACTER_SHARE));
+    return [...SPECIAL_TOKENS, ...mergePairs(this.#words, characters, room)];
   }
-  return words;
 }
 
 /** Counts in a map of bounded size: when it is full, entries that were rare so far are dropped. */
 function count(counts: Map<string, number>, key: string, times: number): void {
-  counts.set(key, (counts.get(key) ?? 0) + times);
+  const before = counts.get(key);
+  // A part of a text keeps the whole text in memory (V8), so what is kept is a text of its own.
+  counts.set(before === undefined ? [...key].join("") : key, (before ?? 0) + times);
   for (let rare = 1; counts.size > MAX_WORDS; rare++) {
     for (const [other, found] of counts) if (found <= rare) counts.delete(other);
   }

@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import { DataError, OptionError } from "../../../src/errors.ts";
 import { openFolder } from "../../../src/io/folder-node.ts";
 import { readSentences } from "../../../src/io/text.ts";
-import { learnVocabulary, SPECIAL_TOKENS } from "../../../src/io/tokenizer/vocabulary.ts";
+import { learnVocabulary, SPECIAL_TOKENS, VocabularyLearner } from "../../../src/io/tokenizer/vocabulary.ts";
 import { wordPieceTokenizer } from "../../../src/io/tokenizer.ts";
+import { collectGarbage } from "../../garbage.ts";
 import { describeWithSharedData } from "../../shared-data.ts";
 import { collect } from "../collect.ts";
 
@@ -45,6 +46,25 @@ function mergedPlainly(words: Readonly<Record<string, number>>, characters: read
   }
   return pieces;
 }
+
+describe("VocabularyLearner", () => {
+  it("learns from texts one after another what learnVocabulary learns from all of them", () => {
+    const learner = new VocabularyLearner(60, true);
+    for (const sentence of CORPUS) learner.add(sentence);
+    expect(learner.vocabulary()).toEqual(learnVocabulary(CORPUS, 60));
+  });
+
+  it("keeps the words of a text, and not the text", () => {
+    const learner = new VocabularyLearner(60, true);
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    // Each has a long word that no other has; a part of a text would keep all of it.
+    for (let i = 0; i < 50; i++) learner.add(`${"a b c d ".repeat(2 ** 17)}onewordofitsown${i}`);
+    collectGarbage();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(10 * 2 ** 20);
+    expect(learner.vocabulary().length).toBeGreaterThan(SPECIAL_TOKENS.length);
+  });
+});
 
 describe("learnVocabulary", () => {
   it("starts with the special tokens and learns the words that come often", () => {
