@@ -106,7 +106,7 @@ async function runServer(given: ServeOptions): Promise<void> {
     acceptTokenIds: given.accept_token_ids ?? false,
     log,
   });
-  const server = await serveHttp(app, given.host, given.port);
+  const server = await serveHttp(app, given.host, given.port, log);
   log(`serving on ${server.url} with ${device.name}${given.index === undefined ? "" : `; ${simcse.index.length} sentences to search`}`);
   const lost = device.lost.then(({ message }) => `the device was lost: ${message}`);
   const told = new Promise<null>((resolve) => onInterrupt(() => resolve(null)));

@@ -19,8 +19,11 @@ export interface StopOptions {
   readonly drain: number;
 }
 
-/** Maximum number of connections. Each may hold a body, so their memory is at most this times the largest body. */
-const mostConnections = 512;
+/** Maximum number of connections. Each may hold a body, so their memory is at most this times the largest body. Further ones are closed at once. */
+export const mostConnections = 512;
+
+/** Milliseconds between two lines of the log about connections that were closed at once. */
+const tellingInterval = 60_000;
 
 /** Time limit for a body to arrive. */
 const requestTimeout = 30_000;
@@ -31,8 +34,8 @@ const keepAliveTimeout = 75_000;
 /** Interval at which idle connections are closed after the port is. The first time is late enough for clients that poll from time to time. */
 const closingInterval = 1000;
 
-/** Throws `FileError` if the server cannot listen on the address. */
-export async function serveHttp(app: App, host: string, port: number): Promise<HttpServer> {
+/** Throws `FileError` if the server cannot listen on the address. `log` is told what no request can be. */
+export async function serveHttp(app: App, host: string, port: number, log: (line: string) => void = () => {}): Promise<HttpServer> {
   const inFlight = new Set<ServerResponse>();
   /** Requests whose clients ask for leave to send the body (`Expect: 100-continue`) and have no answer yet. */
   const asking = new WeakSet<IncomingMessage>();
@@ -65,6 +68,12 @@ export async function serveHttp(app: App, host: string, port: number): Promise<H
     server.emit("request", incoming, outgoing);
   });
   server.maxConnections = mostConnections;
+  let toldAt = Number.NEGATIVE_INFINITY;
+  server.on("drop", () => {
+    if (performance.now() - toldAt < tellingInterval) return;
+    toldAt = performance.now();
+    log(`warning: ${mostConnections} connections are open, and further ones are closed at once: let clients share connections, or wait`);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => reject(cannotListen(host, port, cause)));
     server.listen(port, host, resolve);

@@ -1,5 +1,5 @@
 import { Agent, request } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import OpenAI from "openai";
@@ -8,7 +8,7 @@ import { openFolder } from "../../../src/io/folder-node.ts";
 import type { SearchResult } from "../../../src/simcse/search/sentence-index.ts";
 import { SimCSE } from "../../../src/simcse/simcse-node.ts";
 import { type AppOptions, createApp } from "../../../tools/server/app.ts";
-import { serveHttp } from "../../../tools/server/serve-http.ts";
+import { mostConnections, serveHttp } from "../../../tools/server/serve-http.ts";
 import { openTestDevice } from "../../device.ts";
 import { publishedFolder } from "../../golden-models.ts";
 import { temporaryFolder, tinySentences, writeTinyModel } from "../../tiny-model.ts";
@@ -568,6 +568,26 @@ it("writes a large answer in pieces, and answers others meanwhile", async () => 
   expect(data.length).toBe(1000);
   for (const [i, { embedding, index }] of data.entries())
     expect([index, embedding]).toEqual([i, Array.from(expected.subarray((i % 6) * 32, (i % 6) * 32 + 32))]);
+});
+
+it("closes connections beyond the most, says so once, and answers again when there is room", async () => {
+  const told: string[] = [];
+  const server = await serveHttp(createApp(usual), "127.0.0.1", 0, (line) => told.push(line));
+  const { port } = new URL(server.url);
+  const ended = (socket: Socket) =>
+    new Promise<void>((resolve) =>
+      socket
+        .once("close", () => resolve())
+        .on("error", () => {})
+        .resume(),
+    );
+  const open = Array.from({ length: mostConnections }, () => connect(Number(port), "127.0.0.1"));
+  await Promise.all(open.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
+  for (let i = 0; i < 3; i++) await ended(connect(Number(port), "127.0.0.1"));
+  expect(told).toEqual([expect.stringContaining(`${mostConnections} connections are open`)]);
+  await Promise.all(open.map((socket) => ended(socket.end())));
+  expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+  await server.stop({ grace: 0, drain: 0 });
 });
 
 it("loses no request of clients that keep their connections while it ends", async () => {
