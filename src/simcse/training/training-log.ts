@@ -136,6 +136,8 @@ function diverged(step: number, { loss, gradientNorm }: StepMetrics, last: StepM
   const before = last ? `; the last finite ones were ${last.loss.toFixed(4)} and ${last.gradientNorm.toFixed(4)}` : "";
   return new DivergenceError(
     `At step ${step} the loss is ${loss} and the gradient norm ${gradientNorm}${before}.`,
-    "Lower `learningRate`, or raise `temperature`.",
+    last
+      ? "The weights are spoiled. Begin again from the model's files, with a lower `learningRate` or a higher `temperature`."
+      : "Load the model again: its weights are damaged, or those of a run that diverged. If they are not, lower `learningRate`, or raise `temperature`.",
   );
 }

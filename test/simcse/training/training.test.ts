@@ -261,6 +261,10 @@ it.each([false, true])("stops where a step is no number, with the step and the l
     ),
   );
   await expect(training).rejects.toThrow(DivergenceError);
+  await expect(training).rejects.toHaveProperty("remedy", expect.stringMatching(/Begin again from the model's files, with a lower/));
+  const again = train({ model, tokenizer, set, settings: { ...settings, fp16, learningRate: 1e-5, maxSteps: 40 } });
+  await expect(again).rejects.toThrow(DivergenceError);
+  await expect(again).rejects.toHaveProperty("remedy", expect.stringMatching(/^Load the model again: .* a run that diverged/));
   model.close();
 });
 
