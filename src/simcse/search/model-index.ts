@@ -161,9 +161,10 @@ export class ModelIndex {
     items: AsyncIterable<SentenceToIndex>,
     vectors: Embeddings,
   ): AsyncGenerator<Pick<EmbeddedItems<SentenceToIndex>, "items" | "data">> {
+    const given = await embeddingsOf(vectors, this.encoder(), {});
     let done = 0;
     for await (const some of chunks(items)) {
-      yield { items: some, data: await this.#givenVectors(vectors, some, done) };
+      yield { items: some, data: await this.#givenVectors(given, some, done) };
       done += some.length;
     }
   }
@@ -174,7 +175,7 @@ export class ModelIndex {
    */
   async #givenVectors(vectors: Embeddings, items: readonly SentenceToIndex[], done: number): Promise<Float32Array> {
     const encoder = this.encoder();
-    const { data, dimension } = await embeddingsOf(vectors, encoder, {});
+    const { data, dimension } = vectors;
     const rows = data.subarray(done * dimension, (done + items.length) * dimension);
     if (rows.length < items.length * dimension)
       throw new ShapeError(

@@ -77,7 +77,7 @@ export class NearDuplicates {
     if (vectors.length % dimension !== 0)
       throw new ShapeError(
         `${vectors.length} numbers are no whole number of vectors of ${dimension}.`,
-        "Give vectors as `encode` returns them, as f32.",
+        "Give the numbers of whole vectors, as `encode` returns them.",
       );
     const unit = unitRows({ length: vectors.length / dimension, dimension, data: vectors }, this.#next).data;
     const found: (Duplicate | null)[] = [];

@@ -57,6 +57,22 @@ it.each(forms)("takes %s in the place of f32", async (_, vectors, error) => {
   expect((await index.search(f32.data, { topK: 1 })).map(([first]) => first!.row)).toEqual(tinySentences.map((_, i) => i));
 });
 
+it("makes f32 of an index's vectors once, and not for each chunk of its sentences", async () => {
+  const texts = Array.from({ length: 2500 }, (_, i) => tinySentences[i % tinySentences.length]!);
+  const { data } = await model.encode(texts, { precision: "f16" });
+  let reads = 0;
+  const vectors = {
+    length: texts.length,
+    dimension,
+    get data() {
+      reads++;
+      return data;
+    },
+  };
+  await model.buildIndex(texts, { vectors: given(vectors) });
+  expect([model.index.length, reads]).toEqual([texts.length, 1]);
+});
+
 it("measures the ranges of halves as those of f32", () => {
   const exact = floatEmbeddings(given(f16));
   expect(quantizeInt8(given(f16), int8Ranges(given(f16)))).toEqual(quantizeInt8(exact, int8Ranges(exact)));
