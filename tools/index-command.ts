@@ -5,7 +5,7 @@ import { Command, Option } from "commander";
 import { DataError, FileError, OptionError } from "../src/errors.ts";
 import { diskSource } from "../src/io/examples-node.ts";
 import type { Folder } from "../src/io/folder.ts";
-import { checkFilePlace, openFolder, writeFileAtomically } from "../src/io/folder-node.ts";
+import { checkFilePlace, openFolder, removePartialsOf, writeFileAtomically } from "../src/io/folder-node.ts";
 import { openTable } from "../src/io/text/table.ts";
 import { type Precision, precisions } from "../src/kernels/search/precision.ts";
 import type { Embeddings } from "../src/simcse/embedding/embeddings.ts";
@@ -118,14 +118,19 @@ const addCommand = withOptions(new Command("add").description("add sentences to 
   await open.simcse.saveIndex(given.index);
 });
 
-/** Locks an index that is built, or read, changed and written again: what another process writes meanwhile would be lost. */
-const lockIndex = (path: string) => {
+/**
+ * Locks an index that is built, or read, changed and written again: what another process writes meanwhile would be lost. What killed ones left
+ * of it is removed.
+ */
+async function lockIndex(path: string): Promise<AsyncDisposable> {
   const lock = join(dirname(resolve(path)), `.${basename(path)}.lock`);
-  return takeLock(
+  const held = await takeLock(
     lock,
     (holder) => new FileError(`${path} is being changed: ${holder}.`, `Wait for it; if that process is not simcse, remove ${lock}.`),
   );
-};
+  await removePartialsOf(path);
+  return held;
+}
 
 /** Throws unless the index may be written, and is none of the files that it is made of. */
 const checkIndexPlace = ({ index, input, vectors }: SourceOptions) =>

@@ -91,6 +91,21 @@ export async function writeFileAtomically(path: string, content: FileContent): P
   await flushFolder(dirname(target));
 }
 
+/**
+ * Removes what processes left beside a file that were killed while they wrote it: each leaves as much as the file takes. To be called only
+ * where no other process may be writing the file.
+ */
+export async function removePartialsOf(path: string): Promise<void> {
+  const target = await placeOf(path);
+  const start = `.${basename(target)}.`;
+  // In a folder that cannot be listed they stay.
+  for (const name of await readdir(dirname(target)).catch(() => []))
+    if (name.startsWith(start) && PARTIAL.test(name.slice(start.length))) await rm(join(dirname(target), name), { force: true });
+}
+
+/** What `beside` puts after the name of a file that is being written. */
+const PARTIAL = /^[0-9a-f-]{36}\.partial$/;
+
 /** Throws `FileError` unless `writeFileAtomically` could write to the path: to be called before long work whose result goes there. */
 export async function checkFilePlace(path: string): Promise<void> {
   await checkOrdinary(path);

@@ -4,7 +4,7 @@ import { dirname, join, sep } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FileError, OptionError } from "../../src/errors.ts";
 import type { NamedContent } from "../../src/io/folder.ts";
-import { openFolder, writeFileAtomically, writeFolderAtomically } from "../../src/io/folder-node.ts";
+import { openFolder, removePartialsOf, writeFileAtomically, writeFolderAtomically } from "../../src/io/folder-node.ts";
 
 let root: string;
 beforeEach(async () => {
@@ -123,6 +123,19 @@ describe("writeFileAtomically", () => {
     await expect(writeFileAtomically(join(root, "n".repeat(300)), "x")).rejects.toThrow("the name is too long");
     expect(await everything()).toEqual([]);
     expect((await stat("/dev/null")).isCharacterDevice()).toBe(true);
+  });
+});
+
+describe("removePartialsOf", () => {
+  it("removes what was left of the file, and nothing of others", async () => {
+    const path = join(root, "some.index");
+    await writeFileAtomically(path, "whole");
+    const left = "01234567-89ab-cdef-0123-456789abcdef.partial";
+    const others = [`.other.index.${left}`, `.some.index.more.${left}`, ".some.index.lock", "some.index.partial"];
+    for (const name of [`.some.index.${left}`, ...others]) await writeFile(join(root, name), "");
+    await removePartialsOf(path);
+    expect(await everything()).toEqual(["some.index", ...others].sort());
+    await removePartialsOf(join(root, "none", "such.index"));
   });
 });
 

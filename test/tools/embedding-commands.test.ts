@@ -1,5 +1,8 @@
 /** encode, similarity, index, search and serve as users see them: files, pipes and tables in, only results on standard output, and clear errors. */
+
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -222,7 +225,10 @@ describe("index and search", () => {
     await succeed(["index", "add", "--model", model, "--index", index, "--input_format", "jsonl", "--id_column", "key"], {
       input: '{"key":"extra","sentence":"A cat sleeps."}\n',
     });
+    const left = join(dirname(index), `.${basename(index)}.${randomUUID()}.partial`);
+    await writeFile(left, "what a killed command left");
     await succeed(["index", "remove", "--index", index, "1", "0"]);
+    expect(existsSync(left)).toBe(false);
     // An id of a table is a text; here it names the sentence with that running number.
     const csv = ["--input_format", "csv", "--text_column", "text", "--id_column", "id", "--upsert"];
     await succeed(["index", "add", "--model", model, "--index", index, ...csv], { input: `id,text\n2,"${tinySentences[2]}"\n` });
