@@ -93,14 +93,13 @@ export async function writeFileAtomically(path: string, content: FileContent): P
 
 /**
  * Removes what processes left beside a file that were killed while they wrote it: each leaves as much as the file takes. To be called only
- * where no other process may be writing the file.
+ * where no other process may be writing the file. What cannot be listed or removed, as another user's in a shared folder, stays.
  */
 export async function removePartialsOf(path: string): Promise<void> {
   const target = await placeOf(path);
   const start = `.${basename(target)}.`;
-  // In a folder that cannot be listed they stay.
   for (const name of await readdir(dirname(target)).catch(() => []))
-    if (name.startsWith(start) && PARTIAL.test(name.slice(start.length))) await rm(join(dirname(target), name), { force: true });
+    if (name.startsWith(start) && PARTIAL.test(name.slice(start.length))) await rm(join(dirname(target), name)).catch(() => {});
 }
 
 /** What `beside` puts after the name of a file that is being written. */

@@ -136,6 +136,9 @@ describe("removePartialsOf", () => {
     await removePartialsOf(path);
     expect(await everything()).toEqual(["some.index", ...others].sort());
     await removePartialsOf(join(root, "none", "such.index"));
+    // Not a file, so it cannot be removed as one.
+    await mkdir(join(root, `.some.index.${left}`));
+    await removePartialsOf(path);
   });
 });
 
