@@ -5,6 +5,7 @@
  * Both are computed on the unit sphere; lower is better. SimCSE reports them on STS-B: positive pairs are those with a gold score above 4,
  * the data are all its sentences (SimCSE, section 3). They explain a Spearman score; they do not replace one.
  */
+import { ShapeError } from "../../../errors.ts";
 import { type Encode, embedDistinct } from "../embed-distinct.ts";
 import type { StsPair } from "../senteval/sts-files.ts";
 
@@ -65,6 +66,8 @@ function unit(vector: Float32Array): Float64Array {
 }
 
 function squaredDistance(x: Float64Array, y: Float64Array): number {
+  if (x.length !== y.length)
+    throw new ShapeError(`Vectors of ${x.length} and ${y.length} numbers have no distance.`, "Give vectors of one model.");
   let total = 0;
   for (let i = 0; i < x.length; i++) {
     const difference = x[i]! - y[i]!;

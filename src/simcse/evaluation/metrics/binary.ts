@@ -6,6 +6,7 @@
  */
 import { DataError, ShapeError } from "../../../errors.ts";
 import { show } from "../../../show.ts";
+import { checkNumbers } from "./check-numbers.ts";
 
 /** The best accuracy of any threshold. A score of at least `threshold` counts as positive. */
 export interface BestAccuracy {
@@ -32,7 +33,7 @@ interface Cut {
 /**
  * Area under the precision–recall curve of `scores` [n] for `labels` [n], where 1 is positive: Σ (Rₖ − Rₖ₋₁)·Pₖ over the distinct scores in
  * descending order. NaN where no label is positive.
- * @throws ShapeError when the lengths differ, DataError for a label other than 0 and 1 and for a score that is NaN.
+ * @throws ShapeError when the lengths differ, DataError for a label other than 0 and 1 and for a score that is NaN or no number.
  */
 export function averagePrecision(scores: ArrayLike<number>, labels: ArrayLike<number>): number {
   const positives = countPositives(labels);
@@ -49,7 +50,7 @@ export function averagePrecision(scores: ArrayLike<number>, labels: ArrayLike<nu
 /**
  * The threshold on `scores` [n] that classifies most of `labels` [n] (0 or 1) correctly. The threshold is
  * +∞ where none does better than calling every pair negative.
- * @throws ShapeError when the lengths differ, DataError for a label other than 0 and 1 and for a score that is NaN.
+ * @throws ShapeError when the lengths differ, DataError for a label other than 0 and 1 and for a score that is NaN or no number.
  */
 export function bestAccuracy(scores: ArrayLike<number>, labels: ArrayLike<number>): BestAccuracy {
   const negatives = labels.length - countPositives(labels);
@@ -63,7 +64,7 @@ export function bestAccuracy(scores: ArrayLike<number>, labels: ArrayLike<number
 
 /**
  * The threshold on `scores` [n] with the highest F1 of the positive ones among `labels` [n].
- * @throws ShapeError when the lengths differ, DataError for a label other than 0 and 1 and for a score that is NaN.
+ * @throws ShapeError when the lengths differ, DataError for a label other than 0 and 1 and for a score that is NaN or no number.
  */
 export function bestF1(scores: ArrayLike<number>, labels: ArrayLike<number>): BestF1 {
   const positives = countPositives(labels);
@@ -83,6 +84,7 @@ function* cuts(scores: ArrayLike<number>, labels: ArrayLike<number>): Generator<
   if (scores.length !== labels.length) {
     throw new ShapeError(`There are ${scores.length} scores and ${labels.length} labels.`, "Give one score and one label for each pair.");
   }
+  checkNumbers(scores);
   const order = Uint32Array.from({ length: scores.length }, (_, i) => i).sort((i, j) => scores[j]! - scores[i]!);
   let positivesAbove = 0;
   for (const [i, row] of order.entries()) {

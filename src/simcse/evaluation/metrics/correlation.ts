@@ -5,13 +5,14 @@
  * model lie close together, as cosines of untrained models do. No p-values here.
  */
 import { ShapeError } from "../../../errors.ts";
+import { checkNumbers } from "./check-numbers.ts";
 import { mean } from "./mean.ts";
 
 /**
  * Pearson's correlation of two samples `x` and `y` of the same length [n].
  *
  * In [−1, 1]; NaN where it is undefined: fewer than two values, a constant sample, or a value that is not finite.
- * @throws ShapeError when the lengths differ.
+ * @throws ShapeError when the lengths differ, DataError for a value that is no number, such as a text.
  */
 export function pearson(x: ArrayLike<number>, y: ArrayLike<number>): number {
   if (x.length !== y.length) {
@@ -20,6 +21,8 @@ export function pearson(x: ArrayLike<number>, y: ArrayLike<number>): number {
       "Give one score and one gold score for each pair.",
     );
   }
+  checkNumbers(x);
+  checkNumbers(y);
   // A constant sample is found by comparison, because its computed deviations may be rounding noise instead of zeros.
   if (isConstant(x) || isConstant(y)) return Number.NaN;
   const meanX = mean(x);
@@ -42,8 +45,10 @@ export function pearson(x: ArrayLike<number>, y: ArrayLike<number>): number {
  * Ranks of `x` [n] from 1 to n in ascending order; tied values share the average of their ranks (scipy's `rankdata`, method "average").
  *
  * One NaN makes every rank NaN, because the order is then undefined.
+ * @throws DataError for a value that is no number.
  */
 export function averageRanks(x: ArrayLike<number>): Float64Array {
+  checkNumbers(x);
   const n = x.length;
   const ranks = new Float64Array(n);
   for (let i = 0; i < n; i++) if (Number.isNaN(x[i])) return ranks.fill(Number.NaN);
@@ -62,7 +67,7 @@ export function averageRanks(x: ArrayLike<number>): Float64Array {
  * Spearman's rank correlation of `x` and `y`, each [n]: Pearson's correlation of their average ranks.
  *
  * NaN where it is undefined: fewer than two values, a constant sample, or a NaN.
- * @throws ShapeError when the lengths differ.
+ * @throws ShapeError when the lengths differ, DataError for a value that is no number, such as a text.
  */
 export function spearman(x: ArrayLike<number>, y: ArrayLike<number>): number {
   return pearson(averageRanks(x), averageRanks(y));

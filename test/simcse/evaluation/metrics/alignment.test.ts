@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ShapeError } from "../../../../src/errors.ts";
 import { alignment, alignmentAndUniformity, uniformity } from "../../../../src/simcse/evaluation/metrics/alignment.ts";
 import { uniform } from "../../../uniform.ts";
 
@@ -48,4 +49,11 @@ describe("alignmentAndUniformity", () => {
     expect(report.alignment).toBe(2);
     expect(report.uniformity).toBeCloseTo(Math.log((2 * Math.exp(-4) + Math.exp(-8)) / 3), 14);
   });
+});
+
+it("refuses vectors of different lengths", () => {
+  const [short, long] = [Float32Array.of(1, 0), Float32Array.of(1, 0, 2)];
+  expect(() => alignment([[short, long]])).toThrow(ShapeError);
+  expect(() => alignment([[long, short]])).toThrow(ShapeError);
+  expect(() => uniformity([short, long])).toThrow("Vectors of 3 and 2 numbers");
 });

@@ -20,3 +20,7 @@ it("refuses what is of neither class, and scores that have no order", () => {
     expect(() => measure([0.9, Number.NaN, 0.3, 0.1], labels)).toThrow("Score 1 is NaN");
   }
 });
+
+it("refuses scores that are texts", () => {
+  expect(() => bestF1(["0.9", "0.5"] as unknown as number[], [1, 0])).toThrow('Value 0 is "0.9", which is no number.');
+});

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { ShapeError } from "../../../../src/errors.ts";
+import { DataError, ShapeError } from "../../../../src/errors.ts";
 import { averageRanks, pearson, spearman } from "../../../../src/simcse/evaluation/metrics/correlation.ts";
 import { integers } from "../../../uniform.ts";
 
@@ -76,6 +76,15 @@ describe("correlation", () => {
   it("refuses samples of different lengths", () => {
     expect(() => pearson([1, 2], [1, 2, 3])).toThrow(ShapeError);
     expect(() => spearman([1, 2], [1])).toThrow("2 and 1 values");
+  });
+
+  it("refuses texts, which have another order, and takes true and false as 1 and 0", () => {
+    const texts = ["9", "10", "2"] as unknown as number[];
+    for (const correlation of [pearson, spearman]) {
+      expect(() => correlation(texts, [1, 2, 3])).toThrow(DataError);
+      expect(() => correlation([1, 2, 3], texts)).toThrow('Value 0 is "9", which is no number.');
+      expect(correlation([true, false, true] as unknown as number[], [3, 1, 2])).toBe(correlation([1, 0, 1], [3, 1, 2]));
+    }
   });
 });
 
