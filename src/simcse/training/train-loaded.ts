@@ -171,7 +171,7 @@ export async function trainLoaded(
   { options, defaults, read, hooks, checkpoints, replace }: LoadedTraining,
 ): Promise<TrainingSummary> {
   const given = settingsFor(parts, options, defaults);
-  const { set, settings } = fitLength(await read(given), given, options.maxLength);
+  const { set, settings } = fitLength(await read(given), given, options.maxLength ?? defaults.maxLength);
   if (settings.dropout === null && hasEqualViews(set, settings, parts.model.config)) {
     throw new OptionError(
       "The model has no dropout of its own: both vectors of a sentence would be the same, so there is little to learn from them.",

@@ -202,6 +202,11 @@ it("takes an option that is undefined as one that is not given", async () => {
   const vectors = { length: 6, dimension: model.dimension, data: new Float32Array(6 * model.dimension).fill(1) };
   const run = model.distill(vectors, tinySentences, { ...unset, warmupSteps: 0, maxSteps: 1 });
   for await (const { learningRate } of run) expect(learningRate).toBe(5e-4);
+  // The length of a distillation is its own, as on the command line, and not that of the longest text.
+  const checkpoints = new MemoryFolder();
+  await model.distill(vectors, tinySentences, { ...unset, maxSteps: 1, saveSteps: 1, checkpoints });
+  const state = JSON.parse(new TextDecoder().decode(await checkpoints.read("checkpoint-1/trainer_state.json")));
+  expect(state.options.maxLength).toBe(Math.min(64, model.encoder.maxLength));
   model.close();
 });
 
