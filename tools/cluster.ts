@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { communities, communitiesDefaults } from "../src/simcse/search/communities.ts";
 import { interruptSignal } from "./cli/interrupt.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
-import { startCounter } from "./cli/progress.ts";
+import { startComparison, startCounter } from "./cli/progress.ts";
 import { allRecordVectors, openRecordVectors, type RecordVectorOptions, recordVectorOptions } from "./cli/record-vectors.ts";
 import { say } from "./cli/say.ts";
 import { printLines } from "./cli/vector-output.ts";
@@ -34,7 +34,10 @@ export const clusterCommand = withOptions(
   await using input = await openRecordVectors(given, { signal, onProgress: counter.update });
   const { records, vectors } = await allRecordVectors(input).finally(() => counter.stop());
   const { threshold, min_community_size: minSize } = given;
-  const clusters = await communities(input.device, vectors, { threshold, minSize, signal });
+  const comparison = startComparison();
+  const clusters = await communities(input.device, vectors, { threshold, minSize, signal, onProgress: comparison.onProgress }).finally(() =>
+    comparison.stop(),
+  );
   if (records.length === 0) say("there are no sentences to cluster");
   else if (clusters.length === 0)
     say(`no ${minSize} of ${records.length} sentences are alike (lower --threshold ${threshold} or --min_community_size ${minSize})`);

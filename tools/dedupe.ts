@@ -7,7 +7,7 @@ import { similarPairs } from "../src/simcse/search/similar-pairs.ts";
 import { interruptSignal } from "./cli/interrupt.ts";
 import { numberBetween, wholeNumber, withOptions } from "./cli/options.ts";
 import { checkOutputs } from "./cli/output-files.ts";
-import { startCounter } from "./cli/progress.ts";
+import { startComparison, startCounter } from "./cli/progress.ts";
 import {
   joined,
   type OpenRecordVectors,
@@ -113,7 +113,8 @@ class Compared {
     const { threshold, max_pairs: maxPairs } = this.given;
     const length = this.found.length;
     const vectors = { length, dimension, data: joined(this.#vectors, length * dimension) };
-    const pairs = await similarPairs(device, vectors, { threshold, maxPairs, signal: this.signal });
+    const { onProgress, stop } = startComparison();
+    const pairs = await similarPairs(device, vectors, { threshold, maxPairs, signal: this.signal, onProgress }).finally(stop);
     if (pairs.length === maxPairs) say(`--pairs holds the best ${maxPairs}; there may be more (--max_pairs)`);
     return pairs.map(({ first, second, score }) => {
       const [one, other] = [this.#records[first]!, this.#records[second]!];

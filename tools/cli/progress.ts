@@ -84,6 +84,18 @@ function startBar(total: number, label: string): Progress {
   };
 }
 
+/** Progress of comparing vectors with each other, in percent; none where they are all compared at once. */
+export function startComparison(): { readonly onProgress: (fraction: number) => void; stop(): void } {
+  let progress = noProgress;
+  return {
+    onProgress: (fraction) => {
+      if (progress === noProgress && fraction < 1) progress = startProgress(100, "comparing, %");
+      progress.update(Math.floor(100 * fraction), "");
+    },
+    stop: () => progress.stop(),
+  };
+}
+
 export interface Counter {
   update(count: number): void;
   stop(): void;

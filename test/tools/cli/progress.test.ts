@@ -1,6 +1,6 @@
 /** Progress without a terminal: an occasional line instead of a bar. */
 import { afterEach, expect, it, vi } from "vitest";
-import { startCounter, startProgress } from "../../../tools/cli/progress.ts";
+import { startComparison, startCounter, startProgress } from "../../../tools/cli/progress.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -35,4 +35,17 @@ it("counts where the end is not known, and is quiet where results are shown", ()
     quiet.update(second);
   }
   expect(said()).toEqual(["4,000 sentences · 100/s\n"]);
+});
+
+it("tells how far a comparison is, unless all is compared at once", () => {
+  const { said, at } = watched();
+  const [long, short] = [startComparison(), startComparison()];
+  short.onProgress(1);
+  for (const second of [0, 40, 80]) {
+    at(second);
+    long.onProgress((second + 10) / 100);
+  }
+  short.stop();
+  long.stop();
+  expect(said()).toEqual(["comparing, % 50 of 100, about 1 min left\n", "comparing, % 90 of 100, about 1 min left\n"]);
 });
