@@ -89,7 +89,7 @@ export function startComparison(): { readonly onProgress: (fraction: number) => 
   let progress = noProgress;
   return {
     onProgress: (fraction) => {
-      if (progress === noProgress && fraction < 1) progress = startProgress(100, "comparing, %");
+      if (progress === noProgress && fraction < 1) progress = startProgress(100, "percent compared:");
       progress.update(Math.floor(100 * fraction), "");
     },
     stop: () => progress.stop(),

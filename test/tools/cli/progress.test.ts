@@ -47,5 +47,5 @@ it("tells how far a comparison is, unless all is compared at once", () => {
   }
   short.stop();
   long.stop();
-  expect(said()).toEqual(["comparing, % 50 of 100, about 1 min left\n", "comparing, % 90 of 100, about 1 min left\n"]);
+  expect(said()).toEqual(["percent compared: 50 of 100, about 1 min left\n", "percent compared: 90 of 100, about 1 min left\n"]);
 });
