@@ -92,15 +92,23 @@ export async function writeFileAtomically(path: string, content: FileContent): P
 }
 
 /**
- * Removes what processes left beside a file that were killed while they wrote it: each leaves as much as the file takes. To be called only
- * where no other process may be writing the file. What cannot be listed or removed, as another user's in a shared folder, stays.
+ * Removes what processes left beside a file that were killed while they wrote it: each leaves as much as the file takes. What has changed
+ * within the last hour stays, because a process may still be writing it; so does what cannot be listed or removed, as another user's in a
+ * shared folder.
  */
 export async function removePartialsOf(path: string): Promise<void> {
   const target = await placeOf(path);
   const start = `.${basename(target)}.`;
-  for (const name of await readdir(dirname(target)).catch(() => []))
-    if (name.startsWith(start) && PARTIAL.test(name.slice(start.length))) await rm(join(dirname(target), name)).catch(() => {});
+  const names = await readdir(dirname(target)).catch(() => []);
+  for (const name of names.filter((found) => found.startsWith(start) && PARTIAL.test(found.slice(start.length)))) {
+    const path = join(dirname(target), name);
+    const changed = (await stat(path).catch(() => null))?.mtimeMs ?? Number.POSITIVE_INFINITY;
+    if (Date.now() - changed > MILLISECONDS_OF_WRITING) await rm(path).catch(() => {});
+  }
 }
+
+/** A file that has not changed for so long is not being written. */
+const MILLISECONDS_OF_WRITING = 3_600_000;
 
 /** What `beside` puts after the name of a file that is being written. */
 const PARTIAL = /^[0-9a-f-]{36}\.partial$/;

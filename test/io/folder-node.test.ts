@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, sep } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -132,12 +132,20 @@ describe("removePartialsOf", () => {
     await writeFileAtomically(path, "whole");
     const left = "01234567-89ab-cdef-0123-456789abcdef.partial";
     const others = [`.other.index.${left}`, `.some.index.more.${left}`, ".some.index.lock", "some.index.partial"];
-    for (const name of [`.some.index.${left}`, ...others]) await writeFile(join(root, name), "");
+    const hoursAgo = new Date(Date.now() - 2 * 3_600_000);
+    const make = async (name: string, changed: Date) => {
+      await writeFile(join(root, name), "");
+      await utimes(join(root, name), changed, changed);
+    };
+    for (const name of [`.some.index.${left}`, ...others]) await make(name, hoursAgo);
+    const growing = `.some.index.${left.replace("0", "f")}`;
+    await make(growing, new Date());
     await removePartialsOf(path);
-    expect(await everything()).toEqual(["some.index", ...others].sort());
+    expect(await everything()).toEqual(["some.index", growing, ...others].sort());
     await removePartialsOf(join(root, "none", "such.index"));
     // Not a file, so it cannot be removed as one.
     await mkdir(join(root, `.some.index.${left}`));
+    await utimes(join(root, `.some.index.${left}`), hoursAgo, hoursAgo);
     await removePartialsOf(path);
   });
 });

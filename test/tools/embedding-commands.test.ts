@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -227,6 +227,8 @@ describe("index and search", () => {
     });
     const left = join(dirname(index), `.${basename(index)}.${randomUUID()}.partial`);
     await writeFile(left, "what a killed command left");
+    const yesterday = new Date(Date.now() - 24 * 3_600_000);
+    await utimes(left, yesterday, yesterday);
     await succeed(["index", "remove", "--index", index, "1", "0"]);
     expect(existsSync(left)).toBe(false);
     // An id of a table is a text; here it names the sentence with that running number.

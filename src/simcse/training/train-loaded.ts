@@ -172,13 +172,14 @@ export async function trainLoaded(
 ): Promise<TrainingSummary> {
   const given = settingsFor(parts, options, defaults);
   const { set, settings } = fitLength(await read(given), given, options.maxLength ?? defaults.maxLength);
-  if (settings.dropout === null && hasEqualViews(set, settings, parts.model.config)) {
+  const start = options.resume && checkpoints ? await startAt(await checkpoints.last(), settings, set) : null;
+  // A run that was begun without dropout goes on without it.
+  if (start === null && settings.dropout === null && hasEqualViews(set, settings, parts.model.config)) {
     throw new OptionError(
       "The model has no dropout of its own: both vectors of a sentence would be the same, so there is little to learn from them.",
       "Give `dropout`, such as 0.1, or pairs in place of the sentences. `dropout: 0` trains it as it is.",
     );
   }
-  const start = options.resume && checkpoints ? await startAt(await checkpoints.last(), settings, set) : null;
   const { model, encoder, fresh } = await trainableParts(parts, { settings, set, start });
   replace({ model, encoder, fresh });
   using snapshot = settings.keepBest ? await ParameterSnapshot.allocate(model.store) : null;
